@@ -1,0 +1,87 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every module, tests included, is compiled under the same strict rules: a warning is an error,
+/// imports state who may see them, and every unsafe expression says so.
+let strict: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+]
+
+/// Full RELRO; position-independent executables are the compiler's default.
+let hardened: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "-z", "-Xlinker", "relro", "-Xlinker", "-z", "-Xlinker", "now"])]
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil) -> Target {
+  .testTarget(
+    name: "\(name)Tests", dependencies: [.byName(name: name), "TestSupport"] + dependencies, path: "Tests/\(name)Tests",
+    resources: resources, swiftSettings: strict)
+}
+
+let package = Package(
+  name: "coffer",
+  products: [
+    .executable(name: "cofferd", targets: ["cofferd"]),
+    .executable(name: "coffer", targets: ["coffer"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
+  targets: [
+    .systemLibrary(name: "CLibcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CFastCGI", providers: [.apt(["libfcgi-dev"])]),
+    .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
+    .target(name: "CShim"),
+
+    module("SecretMemory", ["CLibcrypto"]),
+    module("Ciphers", ["SecretMemory", "CLibcrypto"]),
+    module("KeyRing", ["Ciphers", "SecretMemory"]),
+    module("StrictJSON"),
+    module("Model", ["StrictJSON"]),
+    module("Store", ["CSQLite", "CShim"]),
+    module("Service", ["Model", "Store", "KeyRing", "Ciphers", "SecretMemory", "StrictJSON"]),
+    module("HTTPMessages", ["SecretMemory"]),
+    module("SettingsAPI", ["Service", "Model", "HTTPMessages", "StrictJSON", "SecretMemory"]),
+    module("AdminAPI", ["Service", "Model", "HTTPMessages", "StrictJSON", "SecretMemory"]),
+    module("Responder", ["HTTPMessages", "SecretMemory", "CFastCGI", "CShim"]),
+    module("Configuration", ["SecretMemory", "CShim"]),
+    module("FastCGIClient", ["CShim"]),
+
+    .executableTarget(
+      name: "cofferd",
+      dependencies: [
+        "Responder", "SettingsAPI", "AdminAPI", "Service", "Store", "KeyRing", "Configuration", "HTTPMessages", "SecretMemory", "CShim",
+      ],
+      swiftSettings: strict, linkerSettings: hardened),
+    .executableTarget(
+      name: "coffer",
+      dependencies: [
+        "Service", "Store", "KeyRing", "Configuration", "FastCGIClient", "AdminAPI", "HTTPMessages", "StrictJSON", "SecretMemory", "CShim",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict, linkerSettings: hardened),
+
+    .target(
+      name: "TestSupport", dependencies: ["FastCGIClient", "StrictJSON", "CShim"], path: "Tests/TestSupport", swiftSettings: strict),
+    tests("SecretMemory"),
+    tests("Ciphers", ["StrictJSON", "SecretMemory"]),
+    tests("KeyRing", ["StrictJSON", "Ciphers", "SecretMemory"]),
+    tests("StrictJSON"),
+    tests("Model", ["StrictJSON"]),
+    tests("Store"),
+    tests("Service", ["Model", "Store", "KeyRing", "Ciphers", "SecretMemory", "StrictJSON"]),
+    tests("HTTPMessages", ["StrictJSON", "SecretMemory"]),
+    tests("SettingsAPI", ["Service", "Model", "Store", "KeyRing", "HTTPMessages", "StrictJSON", "SecretMemory"]),
+    tests("AdminAPI", ["Service", "Model", "Store", "KeyRing", "HTTPMessages", "StrictJSON", "SecretMemory"]),
+    tests("Responder", ["HTTPMessages", "SecretMemory", "CShim"]),
+    tests("Configuration", ["SecretMemory"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,95 @@
+package import SecretMemory
+
+package enum HTTPMethod: String, Sendable, CaseIterable {
+  case get = "GET"
+  case head = "HEAD"
+  case options = "OPTIONS"
+  case put = "PUT"
+  case post = "POST"
+  case patch = "PATCH"
+  case delete = "DELETE"
+  /// Any other token; never routed.
+  case other = ""
+}
+
+/// The header fields Coffer reads. nginx passes these and no others.
+package enum HeaderName: Int, Sendable, CaseIterable {
+  case sessionKey, authorization, exposeSecrets, ifMatch, ifNoneMatch, idempotencyKey, origin
+  case accessControlRequestMethod, accessControlRequestHeaders, contentType, requestID
+}
+
+/// The request's path, split and decoded exactly once, and its raw query.
+package struct RequestTarget: Sendable, Equatable {
+  /// Decoded segments between the slashes; `/` has none. A trailing slash is told apart below.
+  package var segments: [[UInt8]]
+  package var hasTrailingSlash: Bool
+  /// The path as it came, without the query: printable ASCII only.
+  package var rawPath: String
+  /// Without the question mark; empty when absent.
+  package var rawQuery: String
+  package init(segments: [[UInt8]], hasTrailingSlash: Bool, rawPath: String, rawQuery: String) {
+    self.segments = segments
+    self.hasTrailingSlash = hasTrailingSlash
+    self.rawPath = rawPath
+    self.rawQuery = rawQuery
+  }
+}
+
+/// Who sent the request, as the socket tells and not as the client says.
+package struct Peer: Sendable, Equatable {
+  /// REMOTE_ADDR: the client as nginx saw it. Never a reason to trust.
+  package var address: String
+  /// True on the control socket, where the peer's uid was checked.
+  package var isLocalOperator: Bool
+  package init(address: String, isLocalOperator: Bool) {
+    self.address = address
+    self.isLocalOperator = isLocalOperator
+  }
+}
+
+/// One request as a value.
+package struct Request: Sendable {
+  package var method: HTTPMethod
+  package var target: RequestTarget
+  /// "https" or "http", as nginx's `$scheme`.
+  package var scheme: String
+  /// The Host header; nginx has refused foreign hosts.
+  package var host: String
+  package var headers: [[UInt8]?]
+  /// Erased on last release.
+  package var body: SecretBytes
+  package var peer: Peer
+  package var id: String
+
+  package init(
+    method: HTTPMethod, target: RequestTarget, scheme: String = "https", host: String = "localhost",
+    headers: [HeaderName: [UInt8]] = [:], body: SecretBytes = SecretBytes(copying: []),
+    peer: Peer = Peer(address: "127.0.0.1", isLocalOperator: false), id: String
+  ) {
+    self.method = method
+    self.target = target
+    self.scheme = scheme
+    self.host = host
+    self.headers = HeaderName.allCases.map { headers[$0] }
+    self.body = body
+    self.peer = peer
+    self.id = id
+  }
+
+  package subscript(name: HeaderName) -> [UInt8]? {
+    get { headers[name.rawValue] }
+    set { headers[name.rawValue] = newValue }
+  }
+}
+
+/// Why a request is answered before any route sees it.
+package enum RequestRefusal: Error, Sendable, Equatable {
+  /// The raw path does not decode, or decodes to something nginx judged differently.
+  case invalidPath
+  /// A parameter is missing, repeated, or outside its grammar.
+  case invalidRequest
+  /// Fewer or more body bytes than CONTENT_LENGTH said.
+  case incompleteBody
+  case bodyTooLarge
+  case headerTooLarge
+}

@@ -1,0 +1,85 @@
+internal import CLibcrypto
+
+/// Key material or a plaintext secret: held once, erased on last release, never printed.
+///
+/// Copies share one buffer. Empty is allowed. There is no `Codable`, `Hashable`, `Collection` or
+/// `String` conversion, so `withBytes` is the one word to search for in review.
+package struct SecretBytes: Sendable {
+  // Unchecked: the buffer is written only by `fill`, inside `init`, before another thread can hold a reference.
+  @safe private final class Storage: @unchecked Sendable {
+    private let buffer: UnsafeMutableRawBufferPointer
+
+    init(count: Int) {
+      unsafe buffer = .allocate(byteCount: count, alignment: 16)
+      unsafe buffer.initializeMemory(as: UInt8.self, repeating: 0)
+    }
+
+    deinit {
+      if let base = unsafe buffer.baseAddress { unsafe OPENSSL_cleanse(base, buffer.count) }
+      unsafe buffer.deallocate()
+    }
+
+    var count: Int { unsafe buffer.count }
+
+    func fill<E: Error>(_ body: (inout MutableRawSpan) throws(E) -> Void) throws(E) {
+      var span = unsafe buffer.mutableBytes
+      try body(&span)
+    }
+
+    func lend<R, E: Error>(_ body: (RawSpan) throws(E) -> R) throws(E) -> R {
+      try body(unsafe buffer.bytes)
+    }
+  }
+
+  private let storage: Storage
+
+  /// The number of bytes held.
+  package var count: Int { storage.count }
+  package var isEmpty: Bool { count == 0 }
+
+  /// Allocates `count` zeroed bytes and lets `fill` write them in place.
+  package init<E: Error>(count: Int, filling fill: (inout MutableRawSpan) throws(E) -> Void) throws(E) {
+    storage = Storage(count: count)
+    try storage.fill(fill)
+  }
+
+  /// Copies `bytes`; erasing the source is up to the caller.
+  package init(copying bytes: RawSpan) {
+    storage = Storage(count: bytes.byteCount)
+    storage.fill { target in
+      unsafe target.withUnsafeMutableBytes { target in
+        unsafe bytes.withUnsafeBytes { unsafe target.copyMemory(from: $0) }
+      }
+    }
+  }
+
+  /// Copies `bytes`; the array itself is not erased.
+  package init(copying bytes: [UInt8]) { self.init(copying: unsafe bytes.span.bytes) }
+
+  /// Lends the bytes for the duration of `body`.
+  package func withBytes<R, E: Error>(_ body: (RawSpan) throws(E) -> R) throws(E) -> R {
+    try storage.lend(body)
+  }
+}
+
+extension SecretBytes: Equatable {
+  /// Compares in time that depends on the lengths only.
+  package static func == (left: SecretBytes, right: SecretBytes) -> Bool {
+    left.withBytes { a in right.withBytes { b in constantTimeEqual(a, b) } }
+  }
+}
+
+/// Compares in time that depends on the lengths only.
+package func constantTimeEqual(_ left: RawSpan, _ right: RawSpan) -> Bool {
+  guard left.byteCount == right.byteCount else { return false }
+  guard left.byteCount > 0 else { return true }
+  return unsafe left.withUnsafeBytes { a in
+    unsafe right.withUnsafeBytes { b in unsafe CRYPTO_memcmp(a.baseAddress!, b.baseAddress!, a.count) == 0 }
+  }
+}
+
+extension SecretBytes: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+  package var description: String { "<secret, \(count) bytes>" }
+  package var debugDescription: String { description }
+  package var customMirror: Mirror { Mirror(self, children: EmptyCollection()) }
+}
