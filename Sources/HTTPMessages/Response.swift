@@ -29,8 +29,9 @@ package struct Response: Sendable {
   package var headers: [(name: StaticString, value: String)]
   package var body: ResponseBody
 
-  package init(status: Status, contentType: StaticString? = nil, headers: [(name: StaticString, value: String)] = [], body: ResponseBody = .empty)
-  {
+  package init(
+    status: Status, contentType: StaticString? = nil, headers: [(name: StaticString, value: String)] = [], body: ResponseBody = .empty
+  ) {
     self.status = status
     self.contentType = contentType
     self.headers = headers

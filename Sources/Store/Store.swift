@@ -67,7 +67,8 @@ package struct KEKRow: Sendable, Equatable {
   package var createdAt: Int64
   /// Wraps reserved so far: a block is reserved before it is used, so a crash skips and never repeats.
   package var wrapsReserved: Int64
-  package init(tenant: String, version: UInt32, kekID: [UInt8], rootKeyID: String, wrapped: [UInt8], createdAt: Int64, wrapsReserved: Int64) {
+  package init(tenant: String, version: UInt32, kekID: [UInt8], rootKeyID: String, wrapped: [UInt8], createdAt: Int64, wrapsReserved: Int64)
+  {
     self.tenant = tenant
     self.version = version
     self.kekID = kekID
@@ -96,7 +97,8 @@ package struct APIKeyRow: Sendable, Equatable {
   package var revokedAt: Int64?
   package var mac: [UInt8]
   package init(
-    id: String, tenant: String, kind: String, role: String, name: String, digest: [UInt8], createdAt: Int64, expiresAt: Int64?, revokedAt: Int64?,
+    id: String, tenant: String, kind: String, role: String, name: String, digest: [UInt8], createdAt: Int64, expiresAt: Int64?,
+    revokedAt: Int64?,
     mac: [UInt8]
   ) {
     self.id = id
@@ -125,7 +127,8 @@ package struct DocumentRow: Sendable, Equatable {
   package var createdAt: Int64
   package var updatedAt: Int64
   package init(
-    tenant: String, collection: String, name: String, incarnation: UInt64, version: UInt64, kekVersion: UInt32, sealed: [UInt8], createdAt: Int64,
+    tenant: String, collection: String, name: String, incarnation: UInt64, version: UInt64, kekVersion: UInt32, sealed: [UInt8],
+    createdAt: Int64,
     updatedAt: Int64
   ) {
     self.tenant = tenant
@@ -156,7 +159,8 @@ package struct SecretRow: Sendable, Equatable {
   /// HMAC over every plain column.
   package var mac: [UInt8]
   package init(
-    tenant: String, name: String, position: Int64, description: String?, incarnation: UInt64, version: UInt64, kekVersion: UInt32, sealed: [UInt8],
+    tenant: String, name: String, position: Int64, description: String?, incarnation: UInt64, version: UInt64, kekVersion: UInt32,
+    sealed: [UInt8],
     createdAt: Int64, updatedAt: Int64, mac: [UInt8]
   ) {
     self.tenant = tenant
@@ -195,7 +199,8 @@ package struct AuditRow: Sendable, Equatable {
   package var hash: [UInt8]
   package var mac: [UInt8]
   package init(
-    tenant: String, sequence: Int64, at: String, actorType: String, actorID: String, keyID: String, action: String, scope: String, scopeID: String,
+    tenant: String, sequence: Int64, at: String, actorType: String, actorID: String, keyID: String, action: String, scope: String,
+    scopeID: String,
     secretID: String, fieldKey: String, revision: String, outcome: String, requestID: String, details: String, hash: [UInt8], mac: [UInt8]
   ) {
     self.tenant = tenant
