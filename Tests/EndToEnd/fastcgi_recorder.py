@@ -46,15 +46,13 @@ class Recorder:
     """Serves a unix socket, one thread for each connection. `answer` makes the Reply to a request."""
 
     def __init__(self, path):
-        self.requests = []
-        self.connections = 0
-        self.ended_by_peer = 0
-        self.answer = lambda request: Reply()
+        self.deaf = False  # accepts connections and never reads
         self._lock = threading.Lock()
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(path)
         os.chmod(path, 0o666)  # the workers may run as another user; the folder above is private
         self._listener.listen(512)
+        self.forget()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self):
@@ -64,7 +62,8 @@ class Recorder:
     def forget(self):
         """Back to the state of a new recorder."""
         with self._lock:
-            self.requests, self.connections, self.ended_by_peer = [], 0, 0
+            self.requests, self.connections, self.ended_by_peer, self.answered = [], 0, 0, 0
+        self.deaf = False
         self.answer = lambda request: Reply()
 
     def _accept(self):
@@ -81,8 +80,10 @@ class Recorder:
     def _serve(self, connection, number):
         with connection:
             try:
-                while self._serve_one(connection, number):
+                while not self.deaf and self._serve_one(connection, number):
                     pass
+                while self.deaf:
+                    time.sleep(0.1)
             except (fastcgi.ConnectionEnded, OSError):
                 with self._lock:
                     self.ended_by_peer += 1
@@ -110,6 +111,8 @@ class Recorder:
             return False
         end = fastcgi.record(fastcgi.END_REQUEST, struct.pack("!IB3x", 0, 0), request_id)
         connection.sendall(fastcgi.stream(fastcgi.STDOUT, reply.encoded(), request_id) + end)
+        with self._lock:
+            self.answered += 1
         return keep
 
     @staticmethod

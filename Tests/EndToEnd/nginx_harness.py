@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import tempfile
 import time
+import warnings
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "nginx"
@@ -212,14 +213,47 @@ class Nginx:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.set_ciphers("ALL:@SECLEVEL=0")
-        context.minimum_version = low or ssl.TLSVersion.TLSv1_2
-        context.maximum_version = high or ssl.TLSVersion.TLSv1_3
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of old versions, which tests offer
+            context.minimum_version = low or ssl.TLSVersion.TLSv1_2
+            context.maximum_version = high or ssl.TLSVersion.TLSv1_3
         if alpn:
             context.set_alpn_protocols(list(alpn))
         return context.wrap_socket(socket.create_connection(("127.0.0.1", self.tls), 10), server_hostname=name)
 
     def signal(self, number=signal.SIGHUP):
         self.process.send_signal(number)
+
+
+class Example(Nginx):
+    """coffer-example.conf, with what belongs to another machine replaced: the user, the paths, the
+    ports and the name. `changes` are pairs of a pattern and its replacement."""
+
+    def __init__(self, certificate, changes=()):
+        super().__init__(certificate)
+        self._write("server.conf", (SHIPPED / "coffer-server.conf").read_text())
+        text = (SHIPPED / "coffer-example.conf").read_text()
+        for pattern, replacement in changes:
+            text, count = re.subn(pattern, lambda match: replacement.replace("{folder}", self.folder), text)
+            if not count:
+                raise ValueError(pattern + " does not occur in the example")
+        for pattern, replacement in [
+            (r"^user .*", "user root;" if os.geteuid() == 0 else ""),
+            (r"/run/nginx\.pid", self.folder + "/nginx.pid"),
+            (r"/etc/coffer/nginx/coffer-", self.folder + "/"),
+            (r"/etc/coffer/tls/fullchain\.pem", certificate[0]),
+            (r"/etc/coffer/tls/privkey\.pem", certificate[1]),
+            (r"/run/nginx-coffer-", self.folder + "/"),
+            (r"/var/log/nginx/", self.folder + "/"),
+            (r"^ +listen \[::].*\n", ""),
+            (r"listen 80\b", "listen 127.0.0.1:%d" % self.plain),
+            (r"listen 443\b", "listen 127.0.0.1:%d" % self.tls),
+            (r"secrets\.example\.org", "localhost"),
+        ]:
+            text, count = re.subn(pattern, lambda match: replacement, text, flags=re.M)
+            if not count:
+                raise ValueError(pattern + " does not occur in the example")
+        self._write("nginx.conf", "daemon off;\n" + text)
 
 
 def read_all(connection):
