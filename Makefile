@@ -1,0 +1,73 @@
+# make run      install what is missing, build, start nginx and cofferd, print the URL and the keys
+# make test     install what is missing and run everything CI runs
+# make bench    the benchmark table in its short form
+# make build    release build: .build/release/coffer and .build/release/cofferd
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := build
+.PHONY: build run test bench deps deps-test deps-bench lint unit sanitizers fuzz end-to-end clean
+
+# Where `make run` keeps its store.
+DIR ?= $(HOME)/.coffer
+ADDRESS ?= 127.0.0.1:8443
+FUZZ_SECONDS ?= 60
+
+BUILD_PACKAGES := libfcgi-dev libssl-dev libsqlite3-dev
+RUN_PACKAGES := nginx openssl curl
+TEST_PACKAGES := python3 sqlite3 strace gcc libc6-dev
+BENCH_PACKAGES := wrk gcc libc6-dev
+
+RELEASE := -c release --static-swift-stdlib -Xlinker --gc-sections -Xlinker -s
+# A crash must not print memory, and must not wait for a debugger.
+export SWIFT_BACKTRACE := enable=no
+
+# $(call install,packages): installs those Debian packages that are missing.
+define install
+missing=(); for package in $(1); do dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q 'install ok installed' || missing+=($$package); done; \
+if [ $${#missing[@]} -gt 0 ]; then \
+  echo "installing $${missing[*]}"; sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+  $$sudo apt-get update -qq; \
+  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}" >/dev/null; \
+fi
+endef
+
+deps:
+	@command -v swift >/dev/null || { echo "Swift 6.3 is needed: https://www.swift.org/install/linux/"; exit 1; }
+	@$(call install,$(BUILD_PACKAGES) $(RUN_PACKAGES))
+
+deps-test: deps
+	@$(call install,$(TEST_PACKAGES))
+
+deps-bench: deps
+	@$(call install,$(BENCH_PACKAGES))
+
+build: deps
+	swift build $(RELEASE)
+
+run: build
+	.build/release/coffer up --dir "$(DIR)" --https "$(ADDRESS)"
+
+lint:
+	swift format lint --strict -r Package.swift Sources Tests
+
+unit: deps-test
+	swift build --build-tests
+	swift test --skip-build
+
+test: deps-test lint unit build sanitizers fuzz end-to-end
+
+sanitizers: deps-test
+	ASAN_OPTIONS=detect_leaks=0 swift test --scratch-path .build-address --sanitize=address
+	swift test --scratch-path .build-thread --sanitize=thread
+
+fuzz: deps-test
+	Tests/Fuzz/run.sh $(FUZZ_SECONDS)
+
+end-to-end: build
+	Tests/EndToEnd/run.sh
+
+bench: deps-bench build
+	Tests/Benchmarks/run.sh
+
+clean:
+	rm -rf .build .build-address .build-thread
