@@ -1,1 +1,40 @@
+#define _GNU_SOURCE
 #include "CShim.h"
+
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+int shim_accept(int listener) { return accept4(listener, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC); }
+
+uint32_t shim_filesystem_type(const char *path) {
+  struct statfs facts;
+  return statfs(path, &facts) == 0 ? (uint32_t)facts.f_type : 0;
+}
+
+void shim_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
+
+int shim_forbid_dumps(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
+
+int shim_epoll_control(int epoll, int operation, int descriptor, uint32_t events, uint64_t data) {
+  struct epoll_event event = {.events = events, .data = {.u64 = data}};
+  return epoll_ctl(epoll, operation, descriptor, &event);
+}
+
+uint64_t shim_epoll_data(const struct epoll_event *event) { return event->data.u64; }
+uint32_t shim_epoll_events(const struct epoll_event *event) { return event->events; }
+
+int64_t shim_peer_uid(int descriptor) {
+  struct ucred credentials;
+  socklen_t size = sizeof credentials;
+  return getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0 ? (int64_t)credentials.uid : -1;
+}
+
+long shim_peek(int descriptor, void *buffer, unsigned long size) {
+  return recv(descriptor, buffer, size, MSG_PEEK | MSG_DONTWAIT);
+}
+
+long shim_send(int descriptor, const void *bytes, unsigned long size) {
+  return send(descriptor, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+}

@@ -1,18 +1,34 @@
 #pragma once
 
-// What Swift cannot import from the C library: variadic functions, unions and feature-gated calls.
+// What Swift cannot import from the C library: variadic functions, unions and calls that need _GNU_SOURCE.
 // No logic: each function is one call.
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-#include <fcntl.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 /// accept4 with SOCK_NONBLOCK | SOCK_CLOEXEC.
-static inline int shim_accept(int listener) { return accept4(listener, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC); }
+int shim_accept(int listener);
+
+/// The file system's magic number (statfs(2)), or 0.
+uint32_t shim_filesystem_type(const char *path);
+
+/// The calling thread's name, at most 15 bytes.
+void shim_name_thread(const char *name);
+
+/// No core file, no ptrace by others, /proc/self owned by root. 0 when done.
+int shim_forbid_dumps(void);
+
+/// epoll_event holds a union, which Swift sees as opaque bytes.
+int shim_epoll_control(int epoll, int operation, int descriptor, uint32_t events, uint64_t data);
+uint64_t shim_epoll_data(const struct epoll_event *event);
+uint32_t shim_epoll_events(const struct epoll_event *event);
+
+/// The uid of the process at the other end of a unix socket (SO_PEERCRED), or -1.
+int64_t shim_peer_uid(int descriptor);
+
+/// The number of bytes that wait, as recv with MSG_PEEK | MSG_DONTWAIT tells; they stay.
+long shim_peek(int descriptor, void *buffer, unsigned long size);
+
+/// send with MSG_NOSIGNAL | MSG_DONTWAIT.
+long shim_send(int descriptor, const void *bytes, unsigned long size);
