@@ -36,41 +36,6 @@ package struct JSONNumber: Sendable, Equatable {
   package var double: Double? { Double(String(decoding: text, as: UTF8.self)) }
 }
 
-/// An object: members in the order of the source, names unique by bytes.
-package struct JSONObject: Sendable, Equatable {
-  package struct Member: Sendable, Equatable {
-    package let name: JSONString
-    package var value: JSONValue
-    package init(name: JSONString, value: JSONValue) {
-      self.name = name
-      self.value = value
-    }
-  }
-
-  package private(set) var members: [Member]
-
-  package init() { members = [] }
-  /// `members` must have unique names; the parser guarantees it.
-  package init(uniqueMembers members: [Member]) { self.members = members }
-
-  package var isEmpty: Bool { members.isEmpty }
-  package var count: Int { members.count }
-
-  /// Reading gives nil for an absent member. Setting replaces in place or appends; setting nil removes.
-  package subscript(name: JSONString) -> JSONValue? {
-    get { members.first { $0.name == name }?.value }
-    set {
-      let index = members.firstIndex { $0.name == name }
-      switch (index, newValue) {
-      case (let index?, let value?): members[index].value = value
-      case (let index?, nil): members.remove(at: index)
-      case (nil, let value?): members.append(Member(name: name, value: value))
-      case (nil, nil): break
-      }
-    }
-  }
-}
-
 extension JSONValue {
   package var object: JSONObject? { if case .object(let value) = self { value } else { nil } }
   package var array: [JSONValue]? { if case .array(let value) = self { value } else { nil } }

@@ -1,0 +1,86 @@
+/// Writes JSON: no blanks, numbers by their text, `"`, `\` and control characters escaped and nothing else.
+package struct JSONWriter {
+  package private(set) var bytes: [UInt8] = []
+
+  package init(reserving capacity: Int = 256) { bytes.reserveCapacity(capacity) }
+
+  package mutating func append(_ value: JSONValue) {
+    switch value {
+    case .null: appendRaw("null")
+    case .bool(true): appendRaw("true")
+    case .bool(false): appendRaw("false")
+    case .number(let number): bytes.append(contentsOf: number.text)
+    case .string(let text): append(text)
+    case .array(let elements):
+      appendRaw("[")
+      for (index, element) in elements.enumerated() {
+        if index > 0 { appendRaw(",") }
+        append(element)
+      }
+      appendRaw("]")
+    case .object(let object):
+      appendRaw("{")
+      for (index, member) in object.members.enumerated() {
+        if index > 0 { appendRaw(",") }
+        append(member.name)
+        appendRaw(":")
+        append(member.value)
+      }
+      appendRaw("}")
+    }
+  }
+
+  /// A string literal with its quotes.
+  package mutating func append(_ text: JSONString) {
+    bytes.append(UInt8(ascii: "\""))
+    for byte in text.utf8 {
+      switch byte {
+      case 0x22, 0x5C:
+        bytes.append(0x5C)
+        bytes.append(byte)
+      case 0x08: appendRaw("\\b")
+      case 0x09: appendRaw("\\t")
+      case 0x0A: appendRaw("\\n")
+      case 0x0C: appendRaw("\\f")
+      case 0x0D: appendRaw("\\r")
+      case 0x00..<0x20:
+        appendRaw("\\u00")
+        bytes.append(Self.digit(byte >> 4))
+        bytes.append(Self.digit(byte & 15))
+      default: bytes.append(byte)
+      }
+    }
+    bytes.append(UInt8(ascii: "\""))
+  }
+
+  /// Text that is JSON already.
+  package mutating func appendRaw(_ text: StaticString) {
+    unsafe bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+  }
+
+  private static func digit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x57 + value }
+}
+
+extension JSONValue {
+  /// The value as compact JSON.
+  package func serialized() -> [UInt8] {
+    var writer = JSONWriter()
+    writer.append(self)
+    return writer.bytes
+  }
+}
+
+extension JSONString {
+  /// The text as one reference token of a JSON pointer (RFC 6901, section 3).
+  package var pointerToken: String {
+    var result: [UInt8] = []
+    for byte in utf8 {
+      switch byte {
+      case UInt8(ascii: "~"): result += [0x7E, 0x30]
+      case UInt8(ascii: "/"): result += [0x7E, 0x31]
+      default: result.append(byte)
+      }
+    }
+    return String(decoding: result, as: UTF8.self)
+  }
+}
