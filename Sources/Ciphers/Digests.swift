@@ -1,0 +1,77 @@
+internal import CLibcrypto
+package import SecretMemory
+
+/// SHA-256 (FIPS 180-4): 32 bytes.
+package enum SHA256 {
+  package static func digest(_ bytes: RawSpan) -> [UInt8] {
+    var digest = [UInt8](repeating: 0, count: 32)
+    unsafe bytes.withUnsafeBytes { bytes in _ = unsafe CLibcrypto.SHA256(bytes.baseAddress, bytes.count, &digest) }
+    return digest
+  }
+
+  package static func digest(_ bytes: [UInt8]) -> [UInt8] { unsafe digest(bytes.span.bytes) }
+}
+
+/// HMAC with SHA-256 (RFC 2104, RFC 4231): 32 bytes.
+package enum HMACSHA256 {
+  package static func code(for message: [UInt8], key: SecretBytes) throws(CipherError) -> [UInt8] {
+    try code(for: unsafe message.span.bytes, key: key)
+  }
+
+  package static func code(for message: RawSpan, key: SecretBytes) throws(CipherError) -> [UInt8] {
+    let context = try unsafe ThreadContexts.current().mac
+    var code = [UInt8](repeating: 0, count: 32)
+    var length = 0
+    let succeeded = key.withBytes { key in
+      unsafe key.withUnsafeBytes { key in
+        unsafe message.withUnsafeBytes { message in
+          // libcrypto takes a nil key for "the key of last time": an empty key needs an address.
+          var nothing: UInt8 = 0
+          return unsafe withUnsafePointer(to: &nothing) { nothing in
+            let keyBytes = unsafe key.baseAddress?.assumingMemoryBound(to: UInt8.self) ?? nothing
+            let messageBytes = unsafe message.baseAddress?.assumingMemoryBound(to: UInt8.self) ?? nothing
+            return unsafe withDigestParameter { parameters in
+              unsafe EVP_MAC_init(context, keyBytes, key.count, parameters) == 1
+                && EVP_MAC_update(context, messageBytes, message.count) == 1
+                && EVP_MAC_final(context, &code, &length, code.count) == 1
+            }
+          }
+        }
+      }
+    }
+    guard succeeded, length == 32 else { throw .libraryFailure }
+    return code
+  }
+
+  private static func withDigestParameter(_ body: (UnsafePointer<OSSL_PARAM>) -> Bool) -> Bool {
+    var name = Array("SHA256\0".utf8CString)
+    return unsafe name.withUnsafeMutableBufferPointer { name in
+      let parameters = unsafe [OSSL_PARAM_construct_utf8_string("digest", name.baseAddress, 0), OSSL_PARAM_construct_end()]
+      return unsafe parameters.withUnsafeBufferPointer { unsafe body($0.baseAddress!) }
+    }
+  }
+}
+
+/// HKDF with SHA-256 (RFC 5869).
+package enum HKDFSHA256 {
+  /// The longest output: 255 blocks of 32 bytes.
+  package static let maximumOutput = 255 * 32
+
+  package static func derive(from key: SecretBytes, salt: [UInt8] = [], info: [UInt8], count: Int) throws(CipherError) -> SecretBytes {
+    guard (1...maximumOutput).contains(count) else { throw .libraryFailure }
+    // RFC 5869, section 2.2: an absent salt is a block of zeros, which is what an empty HMAC key is padded to.
+    let extracted = try key.withBytes { key throws(CipherError) in
+      SecretBytes(copying: try HMACSHA256.code(for: key, key: SecretBytes(copying: salt)))
+    }
+    var output: [UInt8] = []
+    var block: [UInt8] = []
+    var counter: UInt8 = 1
+    defer { erase(&output); erase(&block) }
+    while output.count < count {
+      block = try HMACSHA256.code(for: block + info + [counter], key: extracted)
+      output += block
+      counter &+= 1
+    }
+    return SecretBytes(copying: Array(output.prefix(count)))
+  }
+}
