@@ -1,0 +1,48 @@
+package import Ciphers
+package import SecretMemory
+
+/// The key above all others: 32 random bytes outside the store, with a permanent id.
+package struct RootKey: Sendable {
+  package static let bytes = 32
+
+  /// 16 characters of 0-9A-Za-z; public, stored beside what the key wraps.
+  package let id: String
+  let key: SecretBytes
+  private let rowKey: SecretBytes
+  private let auditKey: SecretBytes
+
+  /// - Parameter key: 32 bytes.
+  package init(id: String, key: SecretBytes) throws(CipherError) {
+    guard key.count == Self.bytes else { throw .libraryFailure }
+    self.id = id
+    self.key = key
+    rowKey = try HKDFSHA256.derive(from: key, info: Array("coffer/root-row-mac/v1".utf8), count: 32)
+    auditKey = try HKDFSHA256.derive(from: key, info: Array("scoped-secrets/audit-mac/v1".utf8), count: 32)
+  }
+
+  package static func generate() throws(CipherError) -> RootKey {
+    try RootKey(id: RandomText.base62(count: 16), key: SecretBytes.generate(count: bytes))
+  }
+
+  /// A value for the store that only this key makes for this store: HMAC over the store's id.
+  package func keyCheck(storeID: [UInt8]) throws(CipherError) -> [UInt8] {
+    var message = LengthPrefixed()
+    message.append("coffer/key-check/v1")
+    message.append(id)
+    message.append(storeID)
+    return try HMACSHA256.code(for: message.bytes, key: rowKey)
+  }
+
+  package func verifies(keyCheck: [UInt8], storeID: [UInt8]) -> Bool {
+    guard let expected = try? self.keyCheck(storeID: storeID) else { return false }
+    return constantTimeEqual(unsafe expected.span.bytes, unsafe keyCheck.span.bytes)
+  }
+
+  /// MAC of a tenant's or a key's row, 32 bytes.
+  package func rowMAC(_ parts: [MACPart]) throws(CipherError) -> [UInt8] {
+    try HMACSHA256.code(for: MACPart.message(parts), key: rowKey)
+  }
+
+  /// MAC of an audit hash, 32 bytes (scoped spec, section 7).
+  package func auditMAC(_ hash: [UInt8]) throws(CipherError) -> [UInt8] { try HMACSHA256.code(for: hash, key: auditKey) }
+}
