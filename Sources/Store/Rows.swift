@@ -1,0 +1,193 @@
+/// A tenant. `state` is `active` or `deleted`.
+package struct TenantRow: Sendable, Equatable {
+  package var id: String
+  package var name: String
+  package var createdAt: Int64
+  package var activeKEKVersion: UInt32
+  package var mac: [UInt8]
+  package init(id: String, name: String, createdAt: Int64, activeKEKVersion: UInt32, mac: [UInt8]) {
+    self.id = id
+    self.name = name
+    self.createdAt = createdAt
+    self.activeKEKVersion = activeKEKVersion
+    self.mac = mac
+  }
+}
+
+/// One version of a tenant's key encryption key, wrapped by the root key.
+package struct KEKRow: Sendable, Equatable {
+  package var tenant: String
+  package var version: UInt32
+  /// 16 bytes.
+  package var kekID: [UInt8]
+  package var rootKeyID: String
+  /// nonce(12) || ciphertext(32) || tag(16)
+  package var wrapped: [UInt8]
+  package var createdAt: Int64
+  /// Wraps reserved so far: a block is reserved before it is used, so a crash skips and never repeats.
+  package var wrapsReserved: Int64
+  package init(tenant: String, version: UInt32, kekID: [UInt8], rootKeyID: String, wrapped: [UInt8], createdAt: Int64, wrapsReserved: Int64)
+  {
+    self.tenant = tenant
+    self.version = version
+    self.kekID = kekID
+    self.rootKeyID = rootKeyID
+    self.wrapped = wrapped
+    self.createdAt = createdAt
+    self.wrapsReserved = wrapsReserved
+  }
+}
+
+/// An API key of either dialect or of the admin surface. The key itself is stored nowhere.
+package struct APIKeyRow: Sendable, Equatable {
+  /// 16 characters of 0-9A-Za-z; public.
+  package var id: String
+  package var tenant: String
+  /// `session` (settings dialect) or `admin`; others come with the scoped dialect.
+  package var kind: String
+  /// For session keys the level: `masked`, `frontend`, `backend`, `lookup`.
+  package var role: String
+  package var name: String
+  /// SHA-256, 32 bytes.
+  package var digest: [UInt8]
+  package var createdAt: Int64
+  /// Unix milliseconds; nil = never.
+  package var expiresAt: Int64?
+  package var revokedAt: Int64?
+  package var mac: [UInt8]
+  package init(
+    id: String, tenant: String, kind: String, role: String, name: String, digest: [UInt8], createdAt: Int64, expiresAt: Int64?,
+    revokedAt: Int64?,
+    mac: [UInt8]
+  ) {
+    self.id = id
+    self.tenant = tenant
+    self.kind = kind
+    self.role = role
+    self.name = name
+    self.digest = digest
+    self.createdAt = createdAt
+    self.expiresAt = expiresAt
+    self.revokedAt = revokedAt
+    self.mac = mac
+  }
+}
+
+/// A sealed document of a tenant: the settings, later profiles and connections.
+package struct DocumentRow: Sendable, Equatable {
+  package var tenant: String
+  package var collection: String
+  package var name: String
+  package var incarnation: UInt64
+  /// 1 for the first; the ETag of the settings dialect.
+  package var version: UInt64
+  package var kekVersion: UInt32
+  package var sealed: [UInt8]
+  package var createdAt: Int64
+  package var updatedAt: Int64
+  package init(
+    tenant: String, collection: String, name: String, incarnation: UInt64, version: UInt64, kekVersion: UInt32, sealed: [UInt8],
+    createdAt: Int64,
+    updatedAt: Int64
+  ) {
+    self.tenant = tenant
+    self.collection = collection
+    self.name = name
+    self.incarnation = incarnation
+    self.version = version
+    self.kekVersion = kekVersion
+    self.sealed = sealed
+    self.createdAt = createdAt
+    self.updatedAt = updatedAt
+  }
+}
+
+/// A custom secret of the settings dialect.
+package struct SecretRow: Sendable, Equatable {
+  package var tenant: String
+  package var name: String
+  /// Order of arrival within the tenant; an update keeps it.
+  package var position: Int64
+  package var description: String?
+  package var incarnation: UInt64
+  package var version: UInt64
+  package var kekVersion: UInt32
+  package var sealed: [UInt8]
+  package var createdAt: Int64
+  package var updatedAt: Int64
+  /// HMAC over every plain column.
+  package var mac: [UInt8]
+  package init(
+    tenant: String, name: String, position: Int64, description: String?, incarnation: UInt64, version: UInt64, kekVersion: UInt32,
+    sealed: [UInt8],
+    createdAt: Int64, updatedAt: Int64, mac: [UInt8]
+  ) {
+    self.tenant = tenant
+    self.name = name
+    self.position = position
+    self.description = description
+    self.incarnation = incarnation
+    self.version = version
+    self.kekVersion = kekVersion
+    self.sealed = sealed
+    self.createdAt = createdAt
+    self.updatedAt = updatedAt
+    self.mac = mac
+  }
+}
+
+/// One entry of a tenant's audit chain. Texts are ASCII-safe; `details` is canonical JSON.
+package struct AuditRow: Sendable, Equatable {
+  package var tenant: String
+  package var sequence: Int64
+  /// RFC 3339, UTC, milliseconds.
+  package var at: String
+  package var actorType: String
+  package var actorID: String
+  package var keyID: String
+  package var action: String
+  package var scope: String
+  package var scopeID: String
+  package var secretID: String
+  package var fieldKey: String
+  package var revision: String
+  package var outcome: String
+  package var requestID: String
+  package var details: String
+  /// 32 bytes each.
+  package var hash: [UInt8]
+  package var mac: [UInt8]
+  package init(
+    tenant: String, sequence: Int64, at: String, actorType: String, actorID: String, keyID: String, action: String, scope: String,
+    scopeID: String,
+    secretID: String, fieldKey: String, revision: String, outcome: String, requestID: String, details: String, hash: [UInt8], mac: [UInt8]
+  ) {
+    self.tenant = tenant
+    self.sequence = sequence
+    self.at = at
+    self.actorType = actorType
+    self.actorID = actorID
+    self.keyID = keyID
+    self.action = action
+    self.scope = scope
+    self.scopeID = scopeID
+    self.secretID = secretID
+    self.fieldKey = fieldKey
+    self.revision = revision
+    self.outcome = outcome
+    self.requestID = requestID
+    self.details = details
+    self.hash = hash
+    self.mac = mac
+  }
+}
+
+/// The last entry of a chain: what the next one is linked to.
+package struct AuditHead: Sendable, Equatable {
+  package var sequence: Int64
+  package var hash: [UInt8]
+  package init(sequence: Int64, hash: [UInt8]) {
+    self.sequence = sequence
+    self.hash = hash
+  }
+}

@@ -1,0 +1,147 @@
+/// The read operations, over one connection.
+class SQLiteReading: StoreReading {
+  let connection: SQLiteConnection
+
+  init(_ connection: SQLiteConnection) { self.connection = connection }
+
+  func record(_ name: StaticString) throws(StoreError) -> [UInt8]? {
+    try connection.prepare("SELECT value FROM records WHERE name = ?1").first(.text("\(name)")) { $0.blob(0) }
+  }
+
+  func tenant(_ id: String) throws(StoreError) -> TenantRow? {
+    try connection.prepare("SELECT id, name, created_at, active_kek_version, mac FROM tenants WHERE id = ?1")
+      .first(.text(id), read: TenantRow.init)
+  }
+
+  func tenants(after id: String, limit: Int) throws(StoreError) -> [TenantRow] {
+    try connection.prepare("SELECT id, name, created_at, active_kek_version, mac FROM tenants WHERE id > ?1 ORDER BY id LIMIT ?2")
+      .all(.text(id), .integer(Int64(limit)), read: TenantRow.init)
+  }
+
+  func kek(tenant: String, version: UInt32) throws(StoreError) -> KEKRow? {
+    try connection.prepare(
+      """
+      SELECT tenant, version, kek_id, root_key_id, wrapped, created_at, wraps_reserved FROM keks WHERE tenant = ?1 AND version = ?2
+      """
+    ).first(.text(tenant), .integer(Int64(version)), read: KEKRow.init)
+  }
+
+  func apiKey(_ id: String) throws(StoreError) -> APIKeyRow? {
+    try connection.prepare(
+      """
+      SELECT id, tenant, kind, role, name, digest, created_at, expires_at, revoked_at, mac FROM api_keys WHERE id = ?1
+      """
+    ).first(.text(id), read: APIKeyRow.init)
+  }
+
+  func apiKeys(tenant: String, after id: String, limit: Int) throws(StoreError) -> [APIKeyRow] {
+    try connection.prepare(
+      """
+      SELECT id, tenant, kind, role, name, digest, created_at, expires_at, revoked_at, mac FROM api_keys
+      WHERE tenant = ?1 AND id > ?2 ORDER BY id LIMIT ?3
+      """
+    ).all(.text(tenant), .text(id), .integer(Int64(limit)), read: APIKeyRow.init)
+  }
+
+  func document(tenant: String, collection: String, name: String) throws(StoreError) -> DocumentRow? {
+    try connection.prepare(
+      """
+      SELECT tenant, collection, name, incarnation, version, kek_version, sealed, created_at, updated_at FROM documents
+      WHERE tenant = ?1 AND collection = ?2 AND name = ?3
+      """
+    ).first(.text(tenant), .text(collection), .text(name), read: DocumentRow.init)
+  }
+
+  func secret(tenant: String, name: String) throws(StoreError) -> SecretRow? {
+    try connection.prepare(
+      """
+      SELECT tenant, name, position, description, incarnation, version, kek_version, sealed, created_at, updated_at, mac FROM secrets
+      WHERE tenant = ?1 AND name = ?2
+      """
+    ).first(.text(tenant), .text(name), read: SecretRow.init)
+  }
+
+  func secrets(tenant: String, after position: Int64, limit: Int) throws(StoreError) -> [SecretRow] {
+    try connection.prepare(
+      """
+      SELECT tenant, name, position, description, incarnation, version, kek_version, sealed, created_at, updated_at, mac FROM secrets
+      WHERE tenant = ?1 AND position > ?2 ORDER BY position LIMIT ?3
+      """
+    ).all(.text(tenant), .integer(position), .integer(Int64(limit)), read: SecretRow.init)
+  }
+
+  func auditHead(tenant: String) throws(StoreError) -> AuditHead? {
+    try connection.prepare("SELECT sequence, hash FROM audit WHERE tenant = ?1 ORDER BY sequence DESC LIMIT 1")
+      .first(.text(tenant)) { AuditHead(sequence: $0.integer(0), hash: $0.blob(1)) }
+  }
+
+  func auditEntries(tenant: String, after sequence: Int64, limit: Int) throws(StoreError) -> [AuditRow] {
+    try connection.prepare(
+      """
+      SELECT tenant, sequence, at, actor_type, actor_id, key_id, action, scope, scope_id, secret_id, field_key, revision, outcome,
+        request_id, details, hash, mac FROM audit WHERE tenant = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3
+      """
+    ).all(.text(tenant), .integer(sequence), .integer(Int64(limit)), read: AuditRow.init)
+  }
+}
+
+extension TenantRow {
+  fileprivate init(_ row: SQLiteStatement.Row) {
+    self.init(id: row.text(0), name: row.text(1), createdAt: row.integer(2), activeKEKVersion: row.unsigned32(3), mac: row.blob(4))
+  }
+}
+
+extension KEKRow {
+  fileprivate init(_ row: SQLiteStatement.Row) {
+    self.init(
+      tenant: row.text(0), version: row.unsigned32(1), kekID: row.blob(2), rootKeyID: row.text(3), wrapped: row.blob(4),
+      createdAt: row.integer(5), wrapsReserved: row.integer(6))
+  }
+}
+
+extension APIKeyRow {
+  fileprivate init(_ row: SQLiteStatement.Row) {
+    self.init(
+      id: row.text(0), tenant: row.text(1), kind: row.text(2), role: row.text(3), name: row.text(4), digest: row.blob(5),
+      createdAt: row.integer(6), expiresAt: row.optionalInteger(7), revokedAt: row.optionalInteger(8), mac: row.blob(9))
+  }
+}
+
+extension DocumentRow {
+  fileprivate init(_ row: SQLiteStatement.Row) {
+    self.init(
+      tenant: row.text(0), collection: row.text(1), name: row.text(2), incarnation: row.unsigned(3), version: row.unsigned(4),
+      kekVersion: row.unsigned32(5), sealed: row.blob(6), createdAt: row.integer(7), updatedAt: row.integer(8))
+  }
+}
+
+extension SecretRow {
+  fileprivate init(_ row: SQLiteStatement.Row) {
+    self.init(
+      tenant: row.text(0), name: row.text(1), position: row.integer(2), description: row.optionalText(3), incarnation: row.unsigned(4),
+      version: row.unsigned(5), kekVersion: row.unsigned32(6), sealed: row.blob(7), createdAt: row.integer(8), updatedAt: row.integer(9),
+      mac: row.blob(10))
+  }
+}
+
+extension AuditRow {
+  fileprivate init(_ row: SQLiteStatement.Row) {
+    self.init(
+      tenant: row.text(0), sequence: row.integer(1), at: row.text(2), actorType: row.text(3), actorID: row.text(4), keyID: row.text(5),
+      action: row.text(6), scope: row.text(7), scopeID: row.text(8), secretID: row.text(9), fieldKey: row.text(10), revision: row.text(11),
+      outcome: row.text(12), requestID: row.text(13), details: row.text(14), hash: row.blob(15), mac: row.blob(16))
+  }
+}
+
+/// A reader of one thread.
+final class SQLiteReader: SQLiteReading, StoreReader {
+  func turnBegins() throws(StoreError) {
+    if !connection.isInTransaction { try connection.execute("BEGIN") }
+  }
+
+  /// A snapshot that stayed open would keep the log from being emptied.
+  func turnEnds() {
+    guard connection.isInTransaction else { return }
+    do { try connection.execute("COMMIT") } catch { try? connection.execute("ROLLBACK") }
+  }
+}

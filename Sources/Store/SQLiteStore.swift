@@ -1,0 +1,154 @@
+internal import Glibc
+internal import Threads
+
+/// The store in one SQLite file: WAL, synchronous=FULL, one writing and checkpointing connection.
+package final class SQLiteStore: Store {
+  package enum Lock: Sendable {
+    /// Fail with `locked` when another process has the store.
+    case required
+    /// Read at once; write as soon as the other process lets go. For the successor in a graceful restart.
+    case awaited
+  }
+
+  private let directory: String
+  private let writer: SQLiteWriter
+  private let done: OneTimeEvent
+
+  /// Opens the store below `directory`, making it when the directory is empty. Refusals change nothing.
+  ///
+  /// - Parameters:
+  ///   - allowsNetworkFileSystem: overrides the refusal, for those who know their locks work.
+  ///   - onFatal: called on the writer's thread when the outcome of a commit is unknown; the process must end.
+  package init(
+    directory: String, lock: Lock = .required, allowsNetworkFileSystem: Bool = false,
+    onFatal: @escaping @Sendable (StoreError) -> Void = { _ in }
+  ) throws(StoreError) {
+    self.directory = directory
+    try Self.prepareDirectory(directory)
+    guard allowsNetworkFileSystem || !FileSystem.isNetwork(directory) else { throw .networkFileSystem }
+    writer = SQLiteWriter(onFatal: onFatal)
+    done = OneTimeEvent()
+    switch lock {
+    case .required:
+      let held = try StoreLock(path: Self.lockPath(directory), waits: false)
+      try Self.probe(Self.databasePath(directory))
+      let connection = try Self.openWriter(directory)
+      start(holding: held, connection)
+    case .awaited:
+      startWhenReleased()
+    }
+  }
+
+  package func makeReader() throws(StoreError) -> any StoreReader {
+    let connection = try SQLiteConnection(path: Self.databasePath(directory), role: .reader)
+    _ = try Schema.check(connection)
+    return SQLiteReader(connection)
+  }
+
+  package func write<T: Sendable>(
+    _ body: @escaping @Sendable (any StoreTransaction) throws -> T, completion: @escaping @Sendable (Result<T, any Error>) -> Void
+  ) {
+    let entry = WriteQueue.Entry(
+      run: { transaction in
+        do {
+          let value = try body(transaction)
+          return WriteQueue.Attempt(failed: false, storeFailure: nil, finish: { completion(.success(value)) })
+        } catch {
+          return WriteQueue.Attempt(failed: true, storeFailure: error as? StoreError, finish: { completion(.failure(error)) })
+        }
+      }, fail: { completion(.failure($0)) })
+    if let refusal = writer.queue.add(entry) { completion(.failure(refusal)) }
+  }
+
+  package var commitFigures: CommitFigures { writer.figures }
+  package var waitingWrites: Int { writer.queue.count }
+
+  /// Takes no more writes, finishes those that wait, empties the log and lets go of the lock. Waits for all of that.
+  package func close() {
+    writer.queue.close()
+    done.wait()
+  }
+
+  // MARK: - Opening
+
+  private static func databasePath(_ directory: String) -> String { directory + "/coffer.db" }
+  private static func lockPath(_ directory: String) -> String { directory + "/coffer.lock" }
+
+  private static func prepareDirectory(_ directory: String) throws(StoreError) {
+    if unsafe mkdir(directory, 0o700) != 0, errno != EEXIST { throw .unavailable(errno == ENOSPC ? .diskFull : .readOnly) }
+    guard unsafe access(directory, R_OK | W_OK | X_OK) == 0 else { throw .unavailable(.readOnly) }
+  }
+
+  private static func openWriter(_ directory: String) throws(StoreError) -> SQLiteConnection {
+    let path = databasePath(directory)
+    // Made with its final mode: SQLite would take the umask's.
+    let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    if descriptor >= 0 { Glibc.close(descriptor) } else if errno != EEXIST { throw .unavailable(errno == ENOSPC ? .diskFull : .readOnly) }
+    let connection = try SQLiteConnection(path: path, role: .writer)
+    try Schema.migrate(connection)
+    return connection
+  }
+
+  /// A file of a newer program, or not ours, is refused before the writer's settings could touch it. Only before this
+  /// process has a connection: closing any descriptor of the file would drop the locks of one.
+  private static func probe(_ path: String) throws(StoreError) {
+    guard unsafe access(path, F_OK) == 0, let header = try SQLiteHeader(path: path) else { return }
+    guard header.applicationID == UInt32(Schema.applicationID) else {
+      if header.applicationID == 0, header.userVersion == 0 { return }
+      throw .corrupt
+    }
+    guard header.userVersion <= UInt32(Schema.version) else {
+      throw .newerSchema(found: Int(header.userVersion), supported: Schema.version)
+    }
+  }
+
+  private func start(holding lock: StoreLock, _ connection: SQLiteConnection) {
+    let boxed = Handover(connection)
+    let (writer, done) = (writer, done)
+    PlainThread.start(named: "coffer-writer") {
+      Self.serve(writer, boxed.take(), lock)
+      done.signal()
+    }
+  }
+
+  private func startWhenReleased() {
+    let (writer, done, directory) = (writer, done, directory)
+    PlainThread.start(named: "coffer-writer") {
+      do throws(StoreError) {
+        let lock = try StoreLock(path: Self.lockPath(directory), waits: true)
+        Self.serve(writer, try Self.openWriter(directory), lock)
+      } catch {
+        writer.queue.close()
+        while let rest = writer.queue.take(256) { for entry in rest { entry.fail(error) } }
+      }
+      done.signal()
+    }
+  }
+
+  private static func serve(_ writer: SQLiteWriter, _ connection: SQLiteConnection, _ lock: StoreLock) {
+    writer.serve(connection)
+    // Not emptied is no loss: the log is read at the next start.
+    _ = try? connection.truncateLog()
+    withExtendedLifetime(lock) {}
+  }
+}
+
+/// Two numbers of the file's header (sqlite.org/fileformat2.html, section 1.3), read before SQLite opens the file.
+private struct SQLiteHeader {
+  let userVersion: UInt32
+  let applicationID: UInt32
+
+  /// nil for an empty file.
+  init?(path: String) throws(StoreError) {
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+    guard descriptor >= 0 else { throw .unavailable(.readOnly) }
+    defer { close(descriptor) }
+    var bytes = [UInt8](repeating: 0, count: 100)
+    let count = unsafe bytes.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
+    if count == 0 { return nil }
+    guard count == 100, bytes.starts(with: "SQLite format 3\0".utf8) else { throw .corrupt }
+    func number(at offset: Int) -> UInt32 { bytes[offset..<(offset + 4)].reduce(0) { $0 << 8 | UInt32($1) } }
+    userVersion = number(at: 60)
+    applicationID = number(at: 68)
+  }
+}

@@ -1,0 +1,114 @@
+/// The write operations, on the writer's connection and thread.
+final class SQLiteTransaction: SQLiteReading, StoreTransaction {
+  func setRecord(_ name: StaticString, _ value: [UInt8]) throws(StoreError) {
+    try connection.prepare("INSERT INTO records (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
+      .run(.text("\(name)"), .blob(value))
+  }
+
+  func insert(_ row: TenantRow) throws(StoreError) {
+    try connection.prepare("INSERT INTO tenants (id, name, created_at, active_kek_version, mac) VALUES (?1, ?2, ?3, ?4, ?5)")
+      .run(.text(row.id), .text(row.name), .integer(row.createdAt), .integer(Int64(row.activeKEKVersion)), .blob(row.mac))
+  }
+
+  func update(_ row: TenantRow) throws(StoreError) {
+    try connection.prepare("UPDATE tenants SET name = ?2, active_kek_version = ?3, mac = ?4 WHERE id = ?1")
+      .run(.text(row.id), .text(row.name), .integer(Int64(row.activeKEKVersion)), .blob(row.mac))
+    try requireChange()
+  }
+
+  func insert(_ row: KEKRow) throws(StoreError) {
+    try connection.prepare(
+      """
+      INSERT INTO keks (tenant, version, kek_id, root_key_id, wrapped, created_at, wraps_reserved) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+      """
+    ).run(
+      .text(row.tenant), .integer(Int64(row.version)), .blob(row.kekID), .text(row.rootKeyID), .blob(row.wrapped), .integer(row.createdAt),
+      .integer(row.wrapsReserved))
+  }
+
+  func update(_ row: KEKRow) throws(StoreError) {
+    try connection.prepare("UPDATE keks SET root_key_id = ?3, wrapped = ?4, wraps_reserved = ?5 WHERE tenant = ?1 AND version = ?2")
+      .run(.text(row.tenant), .integer(Int64(row.version)), .text(row.rootKeyID), .blob(row.wrapped), .integer(row.wrapsReserved))
+    try requireChange()
+  }
+
+  func insert(_ row: APIKeyRow) throws(StoreError) {
+    try connection.prepare(
+      """
+      INSERT INTO api_keys (id, tenant, kind, role, name, digest, created_at, expires_at, revoked_at, mac)
+      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+      """
+    ).run(
+      .text(row.id), .text(row.tenant), .text(row.kind), .text(row.role), .text(row.name), .blob(row.digest), .integer(row.createdAt),
+      .optional(row.expiresAt), .optional(row.revokedAt), .blob(row.mac))
+  }
+
+  func update(_ row: APIKeyRow) throws(StoreError) {
+    try connection.prepare("UPDATE api_keys SET role = ?2, name = ?3, expires_at = ?4, revoked_at = ?5, mac = ?6 WHERE id = ?1")
+      .run(.text(row.id), .text(row.role), .text(row.name), .optional(row.expiresAt), .optional(row.revokedAt), .blob(row.mac))
+    try requireChange()
+  }
+
+  func put(_ row: DocumentRow) throws(StoreError) {
+    try connection.prepare(
+      """
+      INSERT INTO documents (tenant, collection, name, incarnation, version, kek_version, sealed, created_at, updated_at)
+      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+      ON CONFLICT (tenant, collection, name) DO UPDATE SET incarnation = excluded.incarnation, version = excluded.version,
+        kek_version = excluded.kek_version, sealed = excluded.sealed, created_at = excluded.created_at, updated_at = excluded.updated_at
+      """
+    ).run(
+      .text(row.tenant), .text(row.collection), .text(row.name), .unsigned(row.incarnation), .unsigned(row.version),
+      .integer(Int64(row.kekVersion)), .blob(row.sealed), .integer(row.createdAt), .integer(row.updatedAt))
+  }
+
+  func deleteDocument(tenant: String, collection: String, name: String) throws(StoreError) -> Bool {
+    try connection.prepare("DELETE FROM documents WHERE tenant = ?1 AND collection = ?2 AND name = ?3")
+      .run(.text(tenant), .text(collection), .text(name))
+    return connection.changedRows > 0
+  }
+
+  func put(_ row: SecretRow) throws(StoreError) {
+    try connection.prepare(
+      """
+      INSERT INTO secrets (tenant, name, position, description, incarnation, version, kek_version, sealed, created_at, updated_at, mac)
+      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+      ON CONFLICT (tenant, name) DO UPDATE SET position = excluded.position, description = excluded.description,
+        incarnation = excluded.incarnation, version = excluded.version, kek_version = excluded.kek_version, sealed = excluded.sealed,
+        created_at = excluded.created_at, updated_at = excluded.updated_at, mac = excluded.mac
+      """
+    ).run(
+      .text(row.tenant), .text(row.name), .integer(row.position), .optional(row.description), .unsigned(row.incarnation),
+      .unsigned(row.version), .integer(Int64(row.kekVersion)), .blob(row.sealed), .integer(row.createdAt), .integer(row.updatedAt),
+      .blob(row.mac))
+  }
+
+  func deleteSecret(tenant: String, name: String) throws(StoreError) -> Bool {
+    try connection.prepare("DELETE FROM secrets WHERE tenant = ?1 AND name = ?2").run(.text(tenant), .text(name))
+    return connection.changedRows > 0
+  }
+
+  func nextSequence(tenant: String) throws(StoreError) -> Int64 {
+    let next = try connection.prepare("UPDATE tenants SET next_sequence = next_sequence + 1 WHERE id = ?1 RETURNING next_sequence - 1")
+      .first(.text(tenant)) { $0.integer(0) }
+    guard let next else { throw .conflict }
+    return next
+  }
+
+  func append(_ row: AuditRow) throws(StoreError) {
+    guard row.sequence == (try auditHead(tenant: row.tenant)?.sequence ?? 0) + 1 else { throw .conflict }
+    try connection.prepare(
+      """
+      INSERT INTO audit (tenant, sequence, at, actor_type, actor_id, key_id, action, scope, scope_id, secret_id, field_key, revision,
+        outcome, request_id, details, hash, mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+      """
+    ).run(
+      .text(row.tenant), .integer(row.sequence), .text(row.at), .text(row.actorType), .text(row.actorID), .text(row.keyID),
+      .text(row.action), .text(row.scope), .text(row.scopeID), .text(row.secretID), .text(row.fieldKey), .text(row.revision),
+      .text(row.outcome), .text(row.requestID), .text(row.details), .blob(row.hash), .blob(row.mac))
+  }
+
+  private func requireChange() throws(StoreError) {
+    guard connection.changedRows == 1 else { throw .conflict }
+  }
+}

@@ -1,0 +1,42 @@
+internal import CShim
+internal import Glibc
+
+/// The lock that lets one process write: `flock` on a file of its own, so that no descriptor of the database is ever
+/// opened and closed beside SQLite's (which would drop SQLite's own locks). The kernel releases it when the process ends.
+@safe final class StoreLock: Sendable {
+  private let descriptor: Int32
+
+  /// - Parameter waits: whether to block until the other process lets go.
+  init(path: String, waits: Bool) throws(StoreError) {
+    descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    guard descriptor >= 0 else { throw .unavailable(errno == ENOSPC ? .diskFull : .readOnly) }
+    var result = flock(descriptor, waits ? LOCK_EX : LOCK_EX | LOCK_NB)
+    while result != 0, errno == EINTR, waits { result = flock(descriptor, LOCK_EX) }
+    guard result == 0 else {
+      let code = errno
+      close(descriptor)
+      throw code == EWOULDBLOCK ? .locked : .unavailable(.ioError)
+    }
+  }
+
+  deinit { close(descriptor) }
+}
+
+/// Which file systems are refused: WAL needs memory that all processes share, and locks that hold.
+enum FileSystem {
+  /// statfs(2) magic numbers of network file systems.
+  private static let network: Set<UInt32> = [
+    0x6969,  // NFS
+    0x517B,  // SMB
+    0xFE53_4D42,  // SMB2
+    0xFF53_4D42,  // CIFS
+    0x5346_414F,  // AFS
+    0x00C3_6400,  // Ceph
+    0x0102_1997,  // 9P
+    0x7375_7245,  // Coda
+    0x0BD0_0BD0,  // Lustre
+    0x4750_4653,  // GPFS
+  ]
+
+  static func isNetwork(_ path: String) -> Bool { unsafe network.contains(shim_filesystem_type(path)) }
+}

@@ -1,0 +1,81 @@
+internal import Glibc
+
+/// What waits for the writer. Bounded, so that a store that stalls answers "busy" and does not grow without end.
+///
+/// Unchecked: every member is read and written under `mutex` only, which never moves.
+@safe final class WriteQueue: @unchecked Sendable {
+  /// One queued body with what to do after its batch.
+  struct Entry: Sendable {
+    /// Runs in the transaction; the result is kept for `finish`.
+    let run: @Sendable (any StoreTransaction) -> Attempt
+    /// The batch did not become durable, or was never tried.
+    let fail: @Sendable (StoreError) -> Void
+  }
+
+  /// What running a body gave: how to tell the caller, and whether its effects stay.
+  struct Attempt: Sendable {
+    let failed: Bool
+    /// A failure of the store itself rather than of the body.
+    let storeFailure: StoreError?
+    let finish: @Sendable () -> Void
+  }
+
+  private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+  private let condition: UnsafeMutablePointer<pthread_cond_t>
+  private var entries: [Entry] = []
+  private var isClosed = false
+  private let capacity: Int
+
+  init(capacity: Int) {
+    self.capacity = capacity
+    unsafe mutex = .allocate(capacity: 1)
+    unsafe condition = .allocate(capacity: 1)
+    unsafe pthread_mutex_init(mutex, nil)
+    unsafe pthread_cond_init(condition, nil)
+  }
+
+  deinit {
+    unsafe pthread_cond_destroy(condition)
+    unsafe pthread_mutex_destroy(mutex)
+    unsafe condition.deallocate()
+    unsafe mutex.deallocate()
+  }
+
+  /// nil when taken; otherwise why not.
+  func add(_ entry: Entry) -> StoreError? {
+    unsafe pthread_mutex_lock(mutex)
+    defer { unsafe pthread_mutex_unlock(mutex) }
+    if isClosed { return .unavailable(.draining) }
+    if entries.count >= capacity { return .busy }
+    entries.append(entry)
+    unsafe pthread_cond_signal(condition)
+    return nil
+  }
+
+  /// Up to `limit` entries in order; waits for the first. nil once closed and empty.
+  func take(_ limit: Int) -> [Entry]? {
+    unsafe pthread_mutex_lock(mutex)
+    defer { unsafe pthread_mutex_unlock(mutex) }
+    while entries.isEmpty {
+      if isClosed { return nil }
+      unsafe pthread_cond_wait(condition, mutex)
+    }
+    let batch = Array(entries.prefix(limit))
+    entries.removeFirst(batch.count)
+    return batch
+  }
+
+  /// Nothing more is taken in; what waits is still served.
+  func close() {
+    unsafe pthread_mutex_lock(mutex)
+    isClosed = true
+    unsafe pthread_cond_broadcast(condition)
+    unsafe pthread_mutex_unlock(mutex)
+  }
+
+  var count: Int {
+    unsafe pthread_mutex_lock(mutex)
+    defer { unsafe pthread_mutex_unlock(mutex) }
+    return entries.count
+  }
+}
