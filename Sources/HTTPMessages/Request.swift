@@ -18,23 +18,6 @@ package enum HeaderName: Int, Sendable, CaseIterable {
   case accessControlRequestMethod, accessControlRequestHeaders, contentType, requestID
 }
 
-/// The request's path, split and decoded exactly once, and its raw query.
-package struct RequestTarget: Sendable, Equatable {
-  /// Decoded segments between the slashes; `/` has none. A trailing slash is told apart below.
-  package var segments: [[UInt8]]
-  package var hasTrailingSlash: Bool
-  /// The path as it came, without the query: printable ASCII only.
-  package var rawPath: String
-  /// Without the question mark; empty when absent.
-  package var rawQuery: String
-  package init(segments: [[UInt8]], hasTrailingSlash: Bool, rawPath: String, rawQuery: String) {
-    self.segments = segments
-    self.hasTrailingSlash = hasTrailingSlash
-    self.rawPath = rawPath
-    self.rawQuery = rawQuery
-  }
-}
-
 /// Who sent the request, as the socket tells and not as the client says.
 package struct Peer: Sendable, Equatable {
   /// REMOTE_ADDR: the client as nginx saw it. Never a reason to trust.

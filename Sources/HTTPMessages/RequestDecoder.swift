@@ -1,0 +1,140 @@
+package import SecretMemory
+
+/// From a FastCGI parameter block to a request.
+///
+/// Parameters come as `NAME=value` byte strings. A name that is used and comes twice is refused, and so is any repeated
+/// `HTTP_` name: of two candidates for one header nobody may choose. Everything else that is not in the table is ignored,
+/// so that `HTTP_PROXY`, `REMOTE_USER` and the like have no effect.
+package struct RequestDecoder {
+  /// Bytes of the longest body.
+  package static let maximumBody = 1 << 20
+  /// Bytes of the longest header value.
+  package static let maximumHeader = 8 << 10
+
+  private var values = [[UInt8]?](repeating: nil, count: Parameter.allCases.count)
+  private var otherHeaders: [[UInt8]] = []
+
+  private enum Parameter: Int, CaseIterable {
+    case method, uri, documentURI, contentLength, contentType, remoteAddress, scheme, host, requestID
+    case sessionKey, authorization, exposeSecrets, ifMatch, ifNoneMatch, idempotencyKey, origin
+    case accessControlRequestMethod, accessControlRequestHeaders, clientRequestID
+
+    var name: StaticString {
+      switch self {
+      case .method: "REQUEST_METHOD"
+      case .uri: "REQUEST_URI"
+      case .documentURI: "DOCUMENT_URI"
+      case .contentLength: "CONTENT_LENGTH"
+      case .contentType: "CONTENT_TYPE"
+      case .remoteAddress: "REMOTE_ADDR"
+      case .scheme: "REQUEST_SCHEME"
+      case .host: "HTTP_HOST"
+      case .requestID: "REQUEST_ID"
+      case .sessionKey: "HTTP_X_SESSION_API_KEY"
+      case .authorization: "HTTP_AUTHORIZATION"
+      case .exposeSecrets: "HTTP_X_EXPOSE_SECRETS"
+      case .ifMatch: "HTTP_IF_MATCH"
+      case .ifNoneMatch: "HTTP_IF_NONE_MATCH"
+      case .idempotencyKey: "HTTP_IDEMPOTENCY_KEY"
+      case .origin: "HTTP_ORIGIN"
+      case .accessControlRequestMethod: "HTTP_ACCESS_CONTROL_REQUEST_METHOD"
+      case .accessControlRequestHeaders: "HTTP_ACCESS_CONTROL_REQUEST_HEADERS"
+      case .clientRequestID: "HTTP_X_REQUEST_ID"
+      }
+    }
+  }
+
+  private static let names: [([UInt8], Parameter)] = Parameter.allCases.map { parameter in
+    (unsafe Array(UnsafeBufferPointer(start: parameter.name.utf8Start, count: parameter.name.utf8CodeUnitCount)), parameter)
+  }
+
+  package init() {}
+
+  /// Takes one `NAME=value`.
+  package mutating func add(_ parameter: UnsafeRawBufferPointer) throws(RequestRefusal) {
+    guard let equals = unsafe parameter.firstIndex(of: UInt8(ascii: "=")) else { throw .invalidRequest }
+    let name = unsafe parameter[..<equals]
+    for (candidate, parameterName) in Self.names where unsafe candidate.count == name.count && name.elementsEqual(candidate) {
+      guard values[parameterName.rawValue] == nil else { throw .invalidRequest }
+      let value = unsafe parameter[(equals + 1)...]
+      guard unsafe value.count <= Self.maximumHeader else { throw .headerTooLarge }
+      values[parameterName.rawValue] = unsafe Array(value)
+      return
+    }
+    if unsafe name.starts(with: "HTTP_".utf8) {
+      let copy = unsafe Array(name)
+      guard !otherHeaders.contains(copy), otherHeaders.count < 128 else { throw .invalidRequest }
+      otherHeaders.append(copy)
+    }
+  }
+
+  /// What CONTENT_LENGTH says: nil when it is absent or empty.
+  package func announcedBody() throws(RequestRefusal) -> Int? {
+    guard let text = values[Parameter.contentLength.rawValue], !text.isEmpty else { return nil }
+    guard text.allSatisfy({ (0x30...0x39).contains($0) }) else { throw .invalidRequest }
+    // More digits than any accepted length has, leading zeros aside: too large, not an overflow.
+    let digits = text.drop { $0 == 0x30 }
+    guard digits.count <= 9 else { throw .bodyTooLarge }
+    let length = digits.reduce(0) { $0 * 10 + Int($1 - 0x30) }
+    guard length <= Self.maximumBody else { throw .bodyTooLarge }
+    return length
+  }
+
+  /// The request, when the body is as long as announced. Without an announcement (a chunked body that nginx did not
+  /// buffer) any length up to the limit is taken.
+  package consuming func request(body: SecretBytes, peer isLocalOperator: Bool, freshID: () -> String) throws(RequestRefusal) -> Request {
+    guard body.count <= Self.maximumBody else { throw .bodyTooLarge }
+    if let announced = try announcedBody() {
+      guard body.count == announced else { throw .incompleteBody }
+    }
+    guard let method = text(.method), let uri = values[Parameter.uri.rawValue] else { throw .invalidRequest }
+    let normalised = values[Parameter.documentURI.rawValue].flatMap { $0.isEmpty ? nil : $0 }
+    let target = try RequestTarget(parsing: uri, normalised: normalised)
+    var request = Request(
+      method: HTTPMethod(rawValue: method).flatMap { $0 == .other ? nil : $0 } ?? .other, target: target,
+      scheme: text(.scheme) == "http" ? "http" : "https", host: try host(), body: body,
+      peer: Peer(address: text(.remoteAddress) ?? "", isLocalOperator: isLocalOperator), id: identifier(freshID))
+    for (name, parameter) in Self.headers { request[name] = values[parameter.rawValue].flatMap { $0.isEmpty ? nil : $0 } }
+    return request
+  }
+
+  private static let headers: [(HeaderName, Parameter)] = [
+    (.sessionKey, .sessionKey), (.authorization, .authorization), (.exposeSecrets, .exposeSecrets), (.ifMatch, .ifMatch),
+    (.ifNoneMatch, .ifNoneMatch), (.idempotencyKey, .idempotencyKey), (.origin, .origin),
+    (.accessControlRequestMethod, .accessControlRequestMethod), (.accessControlRequestHeaders, .accessControlRequestHeaders),
+    (.contentType, .contentType), (.requestID, .clientRequestID),
+  ]
+
+  private func text(_ parameter: Parameter) -> String? {
+    values[parameter.rawValue].map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// The Host goes into redirects: only what a host and port may hold.
+  private func host() throws(RequestRefusal) -> String {
+    guard let bytes = values[Parameter.host.rawValue], !bytes.isEmpty else { return "localhost" }
+    let allowed = bytes.allSatisfy { byte in
+      switch byte {
+      case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
+      case UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: ":"), UInt8(ascii: "["), UInt8(ascii: "]"): true
+      default: false
+      }
+    }
+    guard allowed else { throw .invalidRequest }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// The client's id when it has the documented form, else nginx's, else a fresh one.
+  private func identifier(_ fresh: () -> String) -> String {
+    for candidate in [Parameter.clientRequestID, .requestID] {
+      guard let bytes = values[candidate.rawValue], (8...64).contains(bytes.count) else { continue }
+      let fits = bytes.allSatisfy { byte in
+        switch byte {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"): true
+        default: false
+        }
+      }
+      if fits { return String(decoding: bytes, as: UTF8.self) }
+    }
+    return fresh()
+  }
+}
