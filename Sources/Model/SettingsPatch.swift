@@ -1,0 +1,92 @@
+package import StrictJSON
+
+/// The body of `PATCH /api/settings` (settings spec, section 5.1).
+package struct SettingsPatch: Sendable {
+  package enum Failure: Error, Sendable, Equatable {
+    case nothingGiven
+    case invalid([ValidationIssue])
+  }
+
+  package enum Pointer: Sendable, Equatable {
+    case unchanged, cleared
+    case set(JSONString)
+  }
+
+  package static let nothingGivenText =
+    "At least one of agent_settings_diff, conversation_settings_diff, misc_settings_diff, active_profile, or active_agent_profile_id must be provided"
+
+  let agent: JSONObject?
+  let conversation: JSONObject?
+  let misc: JSONObject?
+  let activeProfile: Pointer
+  let activeAgentProfile: Pointer
+
+  private static let profilePattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+  private static let idPattern = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+
+  package init(body: JSONValue) throws(Failure) {
+    guard let object = body.object else { throw .invalid([.notObject(["body"])]) }
+    var issues: [ValidationIssue] = []
+    func diff(_ name: JSONString) -> JSONObject? {
+      switch object[name] {
+      case nil, .null?: return nil
+      case .object(let diff)?: return diff
+      case _?:
+        issues.append(.notDictionary(["body", .name(name)]))
+        return nil
+      }
+    }
+    func pointer(_ name: JSONString, _ pattern: String, _ fits: ([UInt8]) -> Bool) -> Pointer {
+      switch object[name] {
+      case nil: return .unchanged
+      case .null?: return .cleared
+      case .string(let text)? where fits(text.utf8): return .set(text)
+      case .string?: issues.append(.patternMismatch(["body", .name(name)], pattern: pattern))
+      case _?: issues.append(.notText(["body", .name(name)]))
+      }
+      return .unchanged
+    }
+    agent = diff("agent_settings_diff")
+    conversation = diff("conversation_settings_diff")
+    misc = diff("misc_settings_diff")
+    activeProfile = pointer("active_profile", Self.profilePattern, Self.isProfileName)
+    activeAgentProfile = pointer("active_agent_profile_id", Self.idPattern, Self.isID)
+    guard issues.isEmpty else { throw .invalid(issues) }
+    guard agent != nil || conversation != nil || misc != nil || activeProfile != .unchanged || activeAgentProfile != .unchanged else {
+      throw .nothingGiven
+    }
+  }
+
+  /// The profile that is to be loaded, when one is named.
+  package var activeProfileName: String? {
+    if case .set(let name) = activeProfile { name.text } else { nil }
+  }
+
+  /// Which parts change, as canonical JSON for the audit entry.
+  package var auditDetails: String {
+    let parts = [
+      agent != nil ? "agent_settings" : nil, conversation != nil ? "conversation_settings" : nil, misc != nil ? "misc_settings" : nil,
+      activeProfile != .unchanged ? "active_profile" : nil, activeAgentProfile != .unchanged ? "active_agent_profile_id" : nil,
+    ].compactMap { $0 }
+    return "{\"parts\":[" + parts.map { "\"\($0)\"" }.joined(separator: ",") + "]}"
+  }
+
+  private static func isAlphanumeric(_ byte: UInt8) -> Bool {
+    (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+  }
+
+  private static func isProfileName(_ name: [UInt8]) -> Bool {
+    guard (1...64).contains(name.count), isAlphanumeric(name[0]) else { return false }
+    return name.allSatisfy { isAlphanumeric($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: "-") }
+  }
+
+  private static func isID(_ text: [UInt8]) -> Bool {
+    guard text.count == 36 else { return false }
+    return text.enumerated().allSatisfy { index, byte in
+      switch index {
+      case 8, 13, 18, 23: byte == UInt8(ascii: "-")
+      default: (0x30...0x39).contains(byte) || (0x41...0x46).contains(byte) || (0x61...0x66).contains(byte)
+      }
+    }
+  }
+}

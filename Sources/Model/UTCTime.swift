@@ -1,0 +1,40 @@
+/// A moment in UTC, for documents and audit entries.
+package struct UTCTime: Sendable, Equatable {
+  package let unixMicroseconds: Int64
+
+  package init(unixMicroseconds: Int64) { self.unixMicroseconds = unixMicroseconds }
+
+  /// RFC 3339 with milliseconds: `2026-07-01T12:00:00.000Z`.
+  package var text: String { prefix + "." + Self.padded(microseconds / 1000, 3) + "Z" }
+  /// RFC 3339 with microseconds, as `current_datetime` is printed.
+  package var preciseText: String { prefix + "." + Self.padded(microseconds, 6) + "Z" }
+
+  private var seconds: Int64 { Int64((Double(unixMicroseconds) / 1_000_000).rounded(.down)) }
+  private var microseconds: Int64 { unixMicroseconds - seconds * 1_000_000 }
+
+  private var prefix: String {
+    let days = seconds >= 0 ? seconds / 86_400 : (seconds - 86_399) / 86_400
+    let time = seconds - days * 86_400
+    let (year, month, day) = Self.civil(days)
+    let date = [Self.padded(year, 4), Self.padded(month, 2), Self.padded(day, 2)].joined(separator: "-")
+    let clock = [time / 3600, time / 60 % 60, time % 60].map { Self.padded($0, 2) }.joined(separator: ":")
+    return date + "T" + clock
+  }
+
+  /// Days since 1970-01-01 to a date of the Gregorian calendar, by eras of 400 years that begin in March.
+  private static func civil(_ days: Int64) -> (Int64, Int64, Int64) {
+    let shifted = days + 719_468
+    let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
+    let dayOfEra = shifted - era * 146_097
+    let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+    let shiftedMonth = (5 * dayOfYear + 2) / 153
+    let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
+    return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * shiftedMonth + 2) / 5 + 1)
+  }
+
+  private static func padded(_ number: Int64, _ width: Int) -> String {
+    let digits = String(number)
+    return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
+  }
+}

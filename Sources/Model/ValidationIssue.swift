@@ -1,0 +1,64 @@
+package import StrictJSON
+
+/// One entry of the list form of 422 (settings spec, section 1.4), without `input`: no entry repeats what was sent (D5).
+package struct ValidationIssue: Sendable, Equatable {
+  package enum Step: Sendable, Equatable, ExpressibleByStringLiteral {
+    case name(JSONString)
+    case index(Int)
+    package init(stringLiteral text: StaticString) { self = .name(JSONString(stringLiteral: text)) }
+  }
+
+  package let type: StaticString
+  package let location: [Step]
+  package let message: String
+  package let context: JSONObject?
+
+  private init(_ type: StaticString, _ location: [Step], _ message: String, _ context: JSONObject? = nil) {
+    self.type = type
+    self.location = location
+    self.message = message
+    self.context = context
+  }
+
+  package static func == (left: ValidationIssue, right: ValidationIssue) -> Bool { left.json == right.json }
+
+  package var json: JSONValue {
+    var object = JSONObject()
+    object["type"] = .string(JSONString(stringLiteral: type))
+    object["loc"] = .array(
+      location.map {
+        switch $0 {
+        case .name(let name): .string(name)
+        case .index(let index): .number(JSONNumber(index))
+        }
+      })
+    object["msg"] = .string(JSONString(message))
+    if let context { object["ctx"] = .object(context) }
+    return .object(object)
+  }
+
+  package static func missing(_ location: [Step]) -> Self { Self("missing", location, "Field required") }
+  package static func notText(_ location: [Step]) -> Self { Self("string_type", location, "Input should be a valid string") }
+  package static func notDictionary(_ location: [Step]) -> Self { Self("dict_type", location, "Input should be a valid dictionary") }
+
+  package static func notObject(_ location: [Step]) -> Self {
+    Self("model_attributes_type", location, "Input should be a valid dictionary or object to extract fields from")
+  }
+
+  package static func malformedJSON(at offset: Int, _ reason: String) -> Self {
+    Self(
+      "json_invalid", ["body", .index(offset)], "JSON decode error",
+      JSONObject(uniqueMembers: [.init(name: "error", value: .string(JSONString(reason)))]))
+  }
+
+  package static func patternMismatch(_ location: [Step], pattern: String) -> Self {
+    Self(
+      "string_pattern_mismatch", location, "String should match pattern '\(pattern)'",
+      JSONObject(uniqueMembers: [.init(name: "pattern", value: .string(JSONString(pattern)))]))
+  }
+}
+
+/// Why a body is not what it should be: every fault at once, in the order of the fields.
+package struct BodyError: Error, Sendable, Equatable {
+  package let issues: [ValidationIssue]
+}
