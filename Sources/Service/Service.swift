@@ -1,1 +1,71 @@
-// Service
+package import KeyRing
+package import SecretMemory
+package import Store
+internal import Synchronization
+
+/// What every thread shares: the store, the keys, the rules. Immutable after start.
+package final class Service: Sendable {
+  /// When the audit entry of an exposure must be durable.
+  package enum ExposureAudit: String, Sendable { case beforeReply = "before-reply", batched }
+
+  package struct Options: Sendable {
+    /// Session keys from the environment: the default tenant with every right.
+    package var environmentKeys: [SecretBytes]
+    /// No key, or an unknown one, acts as the default tenant. Only for loopback and unix listeners.
+    package var isOpen: Bool
+    package var exposureAudit: ExposureAudit
+
+    package init(environmentKeys: [SecretBytes] = [], isOpen: Bool = false, exposureAudit: ExposureAudit = .beforeReply) {
+      self.environmentKeys = environmentKeys
+      self.isOpen = isOpen
+      self.exposureAudit = exposureAudit
+    }
+  }
+
+  package let store: any Store
+  package let vault: Vault
+  package let wire: WireRing
+  package let defaultTenant: String
+  package let options: Options
+  /// Unix milliseconds.
+  package let now: @Sendable () -> Int64
+  let environmentDigests: [[UInt8]]
+  let wrapCounter = WrapCounter()
+  /// Uses of one KEK version before the next is made. A parameter for tests; the rule is `WrapLimit.rotation`.
+  let wrapLimit: Int64
+
+  /// Checks that `root` is the key of this store before anything else happens.
+  package init(
+    store: any Store, root: RootKey, wire: WireRing, options: Options, wrapLimit: Int64 = WrapLimit.rotation,
+    now: @escaping @Sendable () -> Int64
+  ) throws(StartError) {
+    let reader = try Self.reading { () throws(StoreError) in try store.makeReader() }
+    defaultTenant = try Self.identity(in: reader, root: root).defaultTenant
+    self.store = store
+    self.wire = wire
+    self.options = options
+    self.now = now
+    self.wrapLimit = wrapLimit
+    vault = Vault(root: root)
+    environmentDigests = options.environmentKeys.map(Authenticator.digest)
+  }
+
+  /// Runs `body` in the writer. `completion` comes on the writer's thread once the commit is durable.
+  func write<T: Sendable>(
+    _ body: @escaping @Sendable (any StoreTransaction) throws -> T,
+    completion: @escaping @Sendable (Result<T, ServiceError>) -> Void
+  ) {
+    store.write(body) { result in completion(result.mapError(ServiceError.init)) }
+  }
+}
+
+/// Why a start is refused. Nothing was changed.
+package enum StartError: Error, Sendable, Equatable {
+  case store(StoreError)
+  /// The directory holds no initialised store.
+  case notInitialised
+  case alreadyInitialised
+  /// The root key is not the one this store was made with.
+  case wrongRootKey
+  case cipher
+}

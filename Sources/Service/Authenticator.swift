@@ -1,0 +1,69 @@
+internal import Ciphers
+internal import KeyRing
+internal import SecretMemory
+internal import Store
+
+/// From a credential to a principal: the one place that decides who a caller is.
+enum Authenticator {
+  /// Keys are compared by digest, so that the work does not depend on where two keys differ.
+  static func digest(of key: SecretBytes) -> [UInt8] { key.withBytes { SHA256.digest($0) } }
+
+  /// The principal of the settings dialect for the value of `X-Session-API-Key`.
+  static func principal(for token: [UInt8]?, service: Service, in store: any StoreReading) throws(ServiceError) -> Principal {
+    if let token, !token.isEmpty {
+      if isEnvironmentKey(token, service: service) {
+        return Principal(tenant: service.defaultTenant, actor: .environment, keyID: "", level: .backend)
+      }
+      if let principal = try storedKey(token, kind: .session, service: service, in: store) { return principal }
+    }
+    guard service.options.isOpen, service.environmentDigests.isEmpty else { throw .unauthenticated }
+    return Principal(tenant: service.defaultTenant, actor: .open, keyID: "", level: .backend)
+  }
+
+  /// The principal of the admin surface for a bearer key.
+  static func admin(for token: [UInt8], service: Service, in store: any StoreReading) throws(ServiceError) -> Principal {
+    guard let principal = try storedKey(token, kind: .admin, service: service, in: store) else { throw .unauthenticated }
+    return principal
+  }
+
+  private static func isEnvironmentKey(_ token: [UInt8], service: Service) -> Bool {
+    let presented = unsafe SHA256.digest(token.span.bytes)
+    // Every key is compared, whichever fits first.
+    return service.environmentDigests.reduce(false) { found, digest in constantTimeEqual(digest, presented) || found }
+  }
+
+  /// nil when the token names no key that holds; revoked, expired and unknown keys are told apart nowhere.
+  private static func storedKey(_ token: [UInt8], kind: APIKeyKind, service: Service, in store: any StoreReading) throws(ServiceError)
+    -> Principal?
+  {
+    guard let parsed = APIKeyToken(parsing: token), parsed.prefix == kind.prefix else { return nil }
+    let row: APIKeyRow?
+    do { row = try store.apiKey(parsed.id) } catch { throw ServiceError(error) }
+    let presented = parsed.digest
+    // An unknown id costs the same comparison as a known one.
+    let matches = constantTimeEqual(row?.digest ?? [UInt8](repeating: 0, count: 32), presented)
+    guard let row, matches, row.kind == kind.rawValue else { return nil }
+    guard try service.vault.verify(row) else { throw .unreadable }
+    if row.revokedAt != nil { return nil }
+    if let expiry = row.expiresAt, expiry <= service.now() { return nil }
+    switch kind {
+    case .session:
+      guard let level = Level(rawValue: row.role) else { return nil }
+      return Principal(tenant: row.tenant, actor: .key, keyID: row.id, level: level)
+    case .admin:
+      return Principal(tenant: row.tenant, actor: .admin, keyID: row.id, level: .masked)
+    }
+  }
+}
+
+/// The kinds of keys Coffer makes; each has its own prefix, so that a scanner can tell them.
+package enum APIKeyKind: String, Sendable, CaseIterable {
+  case session, admin
+
+  package var prefix: String {
+    switch self {
+    case .session: "csk"
+    case .admin: "adk"
+    }
+  }
+}

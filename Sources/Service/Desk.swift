@@ -1,0 +1,29 @@
+internal import KeyRing
+internal import Model
+internal import SecretMemory
+package import Store
+
+/// What one thread serves requests with: the shared service and this thread's own reader.
+package final class Desk {
+  package let service: Service
+  let reader: any StoreReader
+
+  package init(_ service: Service) throws(StoreError) {
+    self.service = service
+    reader = try service.store.makeReader()
+  }
+
+  /// Starts the snapshot that the reads until `turnEnds` see. A failure shows in the reads themselves.
+  package func turnBegins() throws(StoreError) { try reader.turnBegins() }
+  package func turnEnds() { reader.turnEnds() }
+
+  package func authenticate(_ token: [UInt8]?) throws(ServiceError) -> Principal {
+    try Authenticator.principal(for: token, service: service, in: reader)
+  }
+}
+
+extension Principal {
+  package func demand(_ action: Action) throws(ServiceError) {
+    guard level.allows(action) else { throw .forbidden(action) }
+  }
+}

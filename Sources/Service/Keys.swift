@@ -1,0 +1,140 @@
+internal import Ciphers
+internal import KeyRing
+package import SecretMemory
+package import Store
+
+/// A key just made: the only moment its text exists.
+package struct NewKey: Sendable {
+  package let row: APIKeyRow
+  package let token: SecretBytes
+}
+
+/// Makes tenants and keys inside a transaction. Used at `init` and by the admin surface alike.
+struct KeyMaker {
+  let vault: Vault
+  let now: @Sendable () -> Int64
+
+  func insertTenant(id: String, name: String, in transaction: any StoreTransaction) throws {
+    let kek = try TenantKEK.generate(tenant: id, version: 1)
+    try transaction.insert(
+      KEKRow(
+        tenant: id, version: 1, kekID: kek.id, rootKeyID: vault.root.id, wrapped: try kek.wrapped(by: vault.root), createdAt: now(),
+        wrapsReserved: 0))
+    var row = TenantRow(id: id, name: name, createdAt: now(), activeKEKVersion: 1, mac: [])
+    row.mac = try vault.mac(of: row)
+    try transaction.insert(row)
+  }
+
+  func insertKey(
+    _ kind: APIKeyKind, role: String, tenant: String, name: String, expiresAt: Int64?, in transaction: any StoreTransaction
+  ) throws -> NewKey {
+    let token = try APIKeyToken.generate(prefix: kind.prefix)
+    var row = APIKeyRow(
+      id: token.id, tenant: tenant, kind: kind.rawValue, role: role, name: name, digest: token.digest, createdAt: now(),
+      expiresAt: expiresAt,
+      revokedAt: nil, mac: [])
+    row.mac = try vault.mac(of: row)
+    try transaction.insert(row)
+    return NewKey(row: row, token: token.text)
+  }
+}
+
+/// What a new key is to be.
+package struct KeyRequest: Sendable {
+  package enum Rights: Sendable {
+    case session(Level)
+    case admin
+  }
+  package let rights: Rights
+  package let name: String
+  /// Unix milliseconds; nil = never.
+  package let expiresAt: Int64?
+
+  package init(rights: Rights, name: String, expiresAt: Int64?) {
+    self.rights = rights
+    self.name = name
+    self.expiresAt = expiresAt
+  }
+}
+
+extension Service {
+  package func createKey(
+    _ request: KeyRequest, tenant: String, by principal: Principal, requestID: String,
+    completion: @escaping @Sendable (Result<NewKey, ServiceError>) -> Void
+  ) {
+    let maker = KeyMaker(vault: vault, now: now)
+    write(
+      { transaction in
+        _ = try self.vault.verifiedTenant(tenant, in: transaction)
+        let key =
+          switch request.rights {
+          case .session(let level):
+            try maker.insertKey(
+              .session, role: level.rawValue, tenant: tenant, name: request.name, expiresAt: request.expiresAt, in: transaction)
+          case .admin:
+            try maker.insertKey(.admin, role: "owner", tenant: tenant, name: request.name, expiresAt: request.expiresAt, in: transaction)
+          }
+        try self.record(
+          AuditEvent("key.create", subject: key.row.id), by: principal.acting(in: tenant), requestID: requestID, in: transaction)
+        return key
+      }, completion: completion)
+  }
+
+  /// Ends a key at once: the next request that carries it is refused. Revoking twice is no error.
+  package func revokeKey(
+    _ id: String, by principal: Principal, requestID: String, completion: @escaping @Sendable (Result<APIKeyRow, ServiceError>) -> Void
+  ) {
+    write(
+      { transaction in
+        guard var row = try transaction.apiKey(id) else { throw ServiceError.notFound }
+        guard try self.vault.verify(row) else { throw ServiceError.unreadable }
+        if row.revokedAt != nil { return row }
+        row.revokedAt = self.now()
+        row.mac = try self.vault.mac(of: row)
+        try transaction.update(row)
+        try self.record(AuditEvent("key.revoke", subject: id), by: principal.acting(in: row.tenant), requestID: requestID, in: transaction)
+        return row
+      }, completion: completion)
+  }
+
+  package func createTenant(
+    name: String, by principal: Principal, requestID: String, completion: @escaping @Sendable (Result<TenantRow, ServiceError>) -> Void
+  ) {
+    let maker = KeyMaker(vault: vault, now: now)
+    write(
+      { transaction in
+        let id = try "ten_" + RandomText.base62(count: 16)
+        try maker.insertTenant(id: id, name: name, in: transaction)
+        try self.record(AuditEvent("tenant.create", subject: id), by: principal.acting(in: id), requestID: requestID, in: transaction)
+        return try self.vault.verifiedTenant(id, in: transaction)
+      }, completion: completion)
+  }
+}
+
+extension Desk {
+  /// The keys of a tenant in order of id; rows whose MAC does not hold are refused, not listed.
+  package func keys(tenant: String, after id: String, limit: Int) throws(ServiceError) -> [APIKeyRow] {
+    let rows: [APIKeyRow]
+    do { rows = try reader.apiKeys(tenant: tenant, after: id, limit: limit) } catch { throw ServiceError(error) }
+    for row in rows where try !service.vault.verify(row) { throw .unreadable }
+    return rows
+  }
+
+  package func tenants(after id: String, limit: Int) throws(ServiceError) -> [TenantRow] {
+    do { return try reader.tenants(after: id, limit: limit) } catch { throw ServiceError(error) }
+  }
+
+  package func authenticateAdmin(_ token: [UInt8]) throws(ServiceError) -> Principal {
+    try Authenticator.admin(for: token, service: service, in: reader)
+  }
+}
+
+extension Principal {
+  /// The local operator on the control socket.
+  package static func localOperator(tenant: String) -> Principal {
+    Principal(tenant: tenant, actor: .localOperator, keyID: "", level: .masked)
+  }
+
+  /// The same actor, its deeds written into the chain of `tenant`.
+  package func acting(in tenant: String) -> Principal { Principal(tenant: tenant, actor: actor, keyID: keyID, level: level) }
+}

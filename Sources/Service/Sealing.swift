@@ -1,0 +1,41 @@
+internal import KeyRing
+internal import Store
+
+extension Service {
+  /// Wraps that are reserved at once: a crash skips up to this many numbers and never repeats one.
+  private static let reservation: Int64 = 4096
+
+  /// The keys for sealing one row of `tenant`, with the use counted before it happens.
+  ///
+  /// The count is in the row of the KEK version, reserved in blocks inside the same transaction. At
+  /// `WrapLimit.rotation` uses a new version is added and used from then on (design sections 5 and 12).
+  func sealingKeys(tenant: String, in transaction: any StoreTransaction) throws(ServiceError) -> TenantKeys {
+    var owner = try vault.verifiedTenant(tenant, in: transaction)
+    do {
+      guard var kek = try transaction.kek(tenant: tenant, version: owner.activeKEKVersion) else { throw ServiceError.unreadable }
+      if kek.wrapsReserved >= wrapLimit {
+        kek = try newKEK(tenant: tenant, version: owner.activeKEKVersion + 1)
+        owner.activeKEKVersion = kek.version
+        owner.mac = try vault.mac(of: owner)
+        try transaction.insert(kek)
+        try transaction.update(owner)
+      }
+      if wrapCounter.needsReservation(tenant: tenant, version: kek.version, reserved: kek.wrapsReserved) {
+        kek.wrapsReserved += Self.reservation
+        try transaction.update(kek)
+      }
+    } catch { throw ServiceError(error) }
+    return try vault.keys(tenant: tenant, version: owner.activeKEKVersion, in: transaction)
+  }
+
+  /// A fresh KEK for `tenant`, wrapped by the root key.
+  func newKEK(tenant: String, version: UInt32) throws(ServiceError) -> KEKRow {
+    do {
+      let kek = try TenantKEK.generate(tenant: tenant, version: version)
+      return KEKRow(
+        tenant: tenant, version: version, kekID: kek.id, rootKeyID: vault.root.id, wrapped: try kek.wrapped(by: vault.root),
+        createdAt: now(),
+        wrapsReserved: 0)
+    } catch { throw .internalFailure }
+  }
+}

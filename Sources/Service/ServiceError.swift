@@ -1,0 +1,53 @@
+package import Model
+internal import Store
+
+/// Every way a use case fails. None carries a value, a token or a body; names from the path may appear.
+package enum ServiceError: Error, Sendable {
+  /// No key, or one that opens nothing.
+  case unauthenticated
+  /// The key's level does not allow the action.
+  case forbidden(Action)
+  case notFound
+  case profileNotFound(String)
+  case invalidSecretName
+  case valueTooLong(limit: Int)
+  case invalidBody([ValidationIssue])
+  /// The settings do not validate after the merge.
+  case invalidSettings
+  /// Tokens at these JSON pointers do not open; nothing was changed.
+  case tokensDoNotOpen([String])
+  /// If-Match names another version.
+  case preconditionFailed
+  /// A name or id is taken.
+  case conflict
+  /// A stored value does not open: damaged, or sealed under another key. Nothing was changed.
+  case unreadable
+  /// The disk is full; reads go on.
+  case storageFull
+  /// The store cannot be used now.
+  case unavailable
+  /// Too many writes wait.
+  case busy
+  /// A cipher or random source failed.
+  case internalFailure
+
+  /// The one mapping from the store's failures.
+  init(_ error: StoreError) {
+    switch error {
+    case .conflict: self = .conflict
+    case .busy, .locked: self = .busy
+    case .unavailable(.diskFull): self = .storageFull
+    case .unavailable(.readOnly), .unavailable(.draining), .unavailable(.ioError): self = .unavailable
+    case .unknownOutcome, .newerSchema, .networkFileSystem: self = .unavailable
+    case .corrupt: self = .unreadable
+    }
+  }
+
+  init(_ error: any Error) {
+    switch error {
+    case let error as ServiceError: self = error
+    case let error as StoreError: self = ServiceError(error)
+    default: self = .internalFailure
+    }
+  }
+}

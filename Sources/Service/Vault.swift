@@ -1,0 +1,45 @@
+package import KeyRing
+internal import Store
+internal import Synchronization
+
+/// The keys of the store: the root key, and the tenant keys that were needed so far.
+///
+/// A KEK version never changes, so an opened one stays valid for the life of the process.
+package final class Vault: Sendable {
+  private struct Slot: Hashable {
+    let tenant: String
+    let version: UInt32
+  }
+
+  package let root: RootKey
+  private let opened = Mutex<[Slot: TenantKeys]>([:])
+
+  package init(root: RootKey) { self.root = root }
+
+  /// The keys of one KEK version, unwrapped on first use.
+  func keys(tenant: String, version: UInt32, in store: any StoreReading) throws(ServiceError) -> TenantKeys {
+    let slot = Slot(tenant: tenant, version: version)
+    if let keys = opened.withLock({ $0[slot] }) { return keys }
+    let row: KEKRow?
+    do { row = try store.kek(tenant: tenant, version: version) } catch { throw ServiceError(error) }
+    guard let row else { throw .unreadable }
+    let keys = try unwrap(row)
+    opened.withLock { $0[slot] = keys }
+    return keys
+  }
+
+  /// The keys for new rows of `tenant`: checks the tenant row, takes the active version.
+  func activeKeys(tenant: String, in store: any StoreReading) throws(ServiceError) -> TenantKeys {
+    let row = try verifiedTenant(tenant, in: store)
+    return try keys(tenant: tenant, version: row.activeKEKVersion, in: store)
+  }
+
+  /// The tenant's row after its MAC was checked.
+  func verifiedTenant(_ id: String, in store: any StoreReading) throws(ServiceError) -> TenantRow {
+    let row: TenantRow?
+    do { row = try store.tenant(id) } catch { throw ServiceError(error) }
+    guard let row else { throw .notFound }
+    guard constantTimeEqual(try mac(of: row), row.mac) else { throw .unreadable }
+    return row
+  }
+}
