@@ -7,21 +7,24 @@ package protocol RequestHandler: AnyObject {
   func turnBegins()
   /// Called when the turn has no more requests, always before the loop blocks.
   func turnEnds()
-  func handle(_ request: Request) -> Outcome
+  func handle(_ request: Request) -> Answer
   /// The answer to a request that never became one.
   func refuse(_ refusal: RequestRefusal) -> Response
+  /// The answer when whoever was to answer later has dropped the request.
+  var abandoned: Response { get }
 }
 
-package enum Outcome {
-  /// Send this now, from the loop thread.
-  case now(Response)
-  /// The connection leaves the loop; whoever gets the reply slot answers from any thread, once.
-  case later(@Sendable (PendingReply) -> Void)
-}
+/// Why the responder cannot start.
+package enum ResponderError: Error, Sendable, Equatable {
+  /// A unix socket's path holds at most 107 bytes.
+  case pathTooLong(String)
+  case system(StaticString, Int32)
 
-/// The right to answer one request that left its loop, exactly once. Dropping it without an answer
-/// sends 503, so a lost reply never parks a connection.
-package final class PendingReply: Sendable {
-  package func send(_ response: Response) {}
-  init() {}
+  package static func == (left: ResponderError, right: ResponderError) -> Bool {
+    switch (left, right) {
+    case (.pathTooLong(let a), .pathTooLong(let b)): a == b
+    case (.system(let a, let x), .system(let b, let y)): "\(a)" == "\(b)" && x == y
+    case (.pathTooLong, _), (.system, _): false
+    }
+  }
 }

@@ -1,0 +1,82 @@
+internal import CFastCGI
+internal import Glibc
+internal import HTTPMessages
+internal import SecretMemory
+
+/// libfcgi's parser on one thread: from a connection with a whole request to a request as a value.
+@safe final class LibFCGI {
+  /// libfcgi keeps pointers into it: it never moves.
+  private let request: UnsafeMutablePointer<FCGX_Request>
+
+  init() {
+    unsafe request = .allocate(capacity: 1)
+    unsafe request.initialize(to: FCGX_Request())
+    unsafe FCGX_InitRequest(request, -1, 0)
+  }
+
+  deinit {
+    unsafe FCGX_Free(request, 0)
+    unsafe request.deallocate()
+  }
+
+  enum Parsed {
+    case request(Request, Call)
+    /// A request that cannot be one, with what is needed to say so.
+    case refused(RequestRefusal, Call)
+    /// libfcgi gave up and has closed the descriptor.
+    case closed
+  }
+
+  /// Must be called once before any thread parses.
+  static func initialise() -> Bool {
+    // Its close would otherwise wait up to two seconds for the peer.
+    unsafe setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "0", 1)
+    return FCGX_Init() == 0
+  }
+
+  func parse(_ descriptor: Int32, isLocalOperator: Bool, keepsConnection: Bool, freshID: () -> String) -> Parsed {
+    unsafe request.pointee.ipcFd = descriptor
+    // FCGX_Accept_r finishes "the last request" first and would close the descriptor it was just given.
+    unsafe request.pointee.keepConnection = 1
+    unsafe request.pointee.detached = 1
+    guard unsafe FCGX_Accept_r(request) == 0 else { return .closed }
+    defer { unsafe FCGX_Free(request, 0) }
+    let recordID = UInt16(truncatingIfNeeded: unsafe request.pointee.requestId)
+    var decoder = RequestDecoder()
+    var refusal: RequestRefusal?
+    if var entry = unsafe request.pointee.envp {
+      while let text = unsafe entry.pointee {
+        if refusal == nil {
+          do throws(RequestRefusal) {
+            try unsafe decoder.add(UnsafeRawBufferPointer(start: text, count: strlen(text)))
+          } catch { refusal = error }
+        }
+        unsafe entry += 1
+      }
+    }
+    func call(_ id: String, isHead: Bool) -> Call {
+      Call(recordID: recordID, requestID: id, isHead: isHead, keepsConnection: keepsConnection)
+    }
+    if let refusal { return .refused(refusal, call(freshID(), isHead: false)) }
+    do throws(RequestRefusal) {
+      let request = try decoder.request(body: body(), peer: isLocalOperator, freshID: freshID)
+      return .request(request, call(request.id, isHead: request.method == .head))
+    } catch { return .refused(error, call(freshID(), isHead: false)) }
+  }
+
+  /// The whole body, one byte more than the limit at most.
+  private func body() -> SecretBytes {
+    var bytes: [UInt8] = []
+    defer { erase(&bytes) }
+    var chunk = [UInt8](repeating: 0, count: 16 << 10)
+    defer { erase(&chunk) }
+    while bytes.count <= RequestDecoder.maximumBody {
+      let count = unsafe chunk.withUnsafeMutableBufferPointer { chunk in
+        unsafe chunk.withMemoryRebound(to: CChar.self) { unsafe FCGX_GetStr($0.baseAddress, Int32($0.count), request.pointee.in) }
+      }
+      if count <= 0 { break }
+      bytes.append(contentsOf: chunk[..<Int(count)])
+    }
+    return SecretBytes(copying: bytes)
+  }
+}
