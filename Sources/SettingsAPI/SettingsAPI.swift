@@ -1,1 +1,259 @@
-// SettingsAPI
+package import HTTPMessages
+internal import Model
+internal import SecretMemory
+package import Service
+internal import StrictJSON
+
+/// The settings dialect on one thread: from a request to an answer.
+///
+/// The order of checks is route (404, 405), key (401), level (403), then the body (decision D14).
+package final class SettingsAPI {
+  private let desk: Desk
+  private let cors: CORSPolicy
+  private let info: ServerInfo
+  private let router = Router(routes: Route.table.map { (methods: $0.methods, pattern: $0.pattern, route: $0.route) })
+
+  package init(desk: Desk, cors: CORSPolicy, info: ServerInfo) {
+    self.desk = desk
+    self.cors = cors
+    self.info = info
+  }
+
+  package func answer(_ request: Request) -> Answer {
+    if let response = cors.preflight(request) { return .now(response) }
+    let cors = cors
+    switch routed(request) {
+    case .now(let response): return .now(cors.decorate(response, for: request))
+    case .later(let start): return .later { send in start { send(cors.decorate($0, for: request)) } }
+    }
+  }
+
+  package func refuse(_ refusal: RequestRefusal) -> Response { Failure.response(refusal) }
+
+  private func routed(_ request: Request) -> Answer {
+    switch router.match(request.target, request.method) {
+    case .notFound: return .now(Failure.response(.notFound, "Not Found"))
+    case .methodNotAllowed(let allow): return .now(Failure.response(.methodNotAllowed, "Method Not Allowed", headers: [("Allow", allow)]))
+    case .trailingSlash: return .now(redirect(request))
+    case .found(let route, let parameters):
+      if route.isOpen { return .now(openAnswer(route)) }
+      info.noteRequest(at: desk.service.now())
+      do throws(ServiceError) {
+        let principal = try desk.authenticate(request[.sessionKey])
+        return guarded(principal, request) { () throws(ServiceError) in
+          try self.keyedAnswer(route, parameters: parameters, request: request, principal: principal)
+        }
+      } catch { return .now(Failure.response(error)) }
+    }
+  }
+
+  /// A refusal for lack of rights is written into the audit chain before it is sent.
+  private func guarded(_ principal: Principal, _ request: Request, _ body: () throws(ServiceError) -> Answer) -> Answer {
+    do throws(ServiceError) {
+      return try body()
+    } catch {
+      guard case .forbidden(let action) = error else { return .now(Failure.response(error)) }
+      let event = AuditEvent("access.denied", subject: action.rawValue, outcome: .denied)
+      return recorded(event, by: principal, request) { Failure.response(error) }
+    }
+  }
+
+  /// Sends what `response` makes once `event` is in the chain; 503 when it cannot be written.
+  private func recorded(_ event: AuditEvent, by principal: Principal, _ request: Request, _ response: @escaping @Sendable () -> Response)
+    -> Answer
+  {
+    let service = desk.service
+    let id = request.id
+    return .later { send in
+      service.record(event, by: principal, requestID: id) { result in
+        switch result {
+        case .success: send(response())
+        case .failure(let error): send(Failure.response(error))
+        }
+      }
+    }
+  }
+
+  // MARK: - Without a key
+
+  private func openAnswer(_ route: Route) -> Response {
+    switch route {
+    case .alive: return json(["status": "ok"])
+    case .ready: return json(["status": "ready"])
+    case .serverInfo: return json(info.json(at: desk.service.now()))
+    case .documentation: return Response(status: .ok, contentType: MediaType.html, body: .bytes(Pages.documentation))
+    case .openAPI: return Response(status: .ok, contentType: MediaType.json, body: .bytes(OpenAPI.document))
+    case .initialisation:
+      return Failure.response(
+        .notFound, "server is not running with deferred_init=True; the /api/init endpoint is not available")
+    case .settings, .changeSettings, .agentSchema, .conversationSchema, .secrets, .putSecret, .secretValue, .deleteSecret:
+      return Failure.response(.unauthenticated)
+    }
+  }
+
+  /// 307 to the same address without the slash.
+  private func redirect(_ request: Request) -> Response {
+    let path = String(request.target.rawPath.dropLast())
+    let query = request.target.rawQuery.isEmpty ? "" : "?" + request.target.rawQuery
+    return Response(status: .temporaryRedirect, headers: [("Location", "\(request.scheme)://\(request.host)\(path)\(query)")])
+  }
+
+  private func json(_ value: JSONValue, headers: [(name: StaticString, value: String)] = []) -> Response {
+    Failure.body(.ok, value, headers: headers)
+  }
+
+  // MARK: - With a key
+
+  private func keyedAnswer(_ route: Route, parameters: [[UInt8]], request: Request, principal: Principal) throws(ServiceError) -> Answer {
+    switch route {
+    case .settings: return try settings(request, principal)
+    case .changeSettings: return try changeSettings(request, principal)
+    case .agentSchema: return try schema(FormSchema.agent, principal)
+    case .conversationSchema: return try schema(FormSchema.conversation, principal)
+    case .secrets: return try secrets(request, principal)
+    case .putSecret: return try putSecret(request, principal)
+    case .secretValue: return try secretValue(try name(parameters), request, principal)
+    case .deleteSecret: return try deleteSecret(try name(parameters), request, principal)
+    case .serverInfo, .alive, .ready, .initialisation, .documentation, .openAPI: return .now(openAnswer(route))
+    }
+  }
+
+  private func schema(_ document: [UInt8], _ principal: Principal) throws(ServiceError) -> Answer {
+    try principal.demand(.readRedacted)
+    return .now(Response(status: .ok, contentType: MediaType.json, body: .bytes(document)))
+  }
+
+  private func settings(_ request: Request, _ principal: Principal) throws(ServiceError) -> Answer {
+    let mode: ExposureMode
+    switch Self.exposure(request[.exposeSecrets]) {
+    case .mode(let wanted): mode = wanted
+    case .unknown(let text):
+      return .now(
+        Failure.response(
+          .badRequest, "Invalid X-Expose-Secrets header value: '\(text)'. Valid values are: 'encrypted', 'plaintext'."))
+    }
+    let view = try desk.settings(mode, for: principal)
+    switch view.body {
+    case .open(let bytes):
+      if mode == .redacted, let tags = request[.ifNoneMatch],
+        EntityTagCondition(parsing: tags).matches(Array(entityTag(of: view.version).utf8))
+      {
+        return .now(Response(status: Status(304), headers: [("ETag", entityTag(of: view.version))]))
+      }
+      return .now(Self.document(bytes, view.version))
+    case .exposed(let exposure):
+      return recorded(exposure.event, by: principal, request) {
+        Response(
+          status: .ok, contentType: MediaType.json, headers: [("ETag", entityTag(of: view.version))], body: .secret(exposure.value))
+      }
+    }
+  }
+
+  private static func document(_ bytes: [UInt8], _ version: UInt64) -> Response {
+    Response(status: .ok, contentType: MediaType.json, headers: [("ETag", entityTag(of: version))], body: .bytes(bytes))
+  }
+
+  private enum Exposure {
+    case mode(ExposureMode)
+    case unknown(String)
+  }
+
+  /// Spec section 3: lower-cased and stripped; `true` is what older clients send for `encrypted`.
+  private static func exposure(_ header: [UInt8]?) -> Exposure {
+    let text = String(decoding: header ?? [], as: UTF8.self).lowercased()
+    let stripped = String(text.drop { $0 == " " || $0 == "\t" }.reversed().drop { $0 == " " || $0 == "\t" }.reversed())
+    switch stripped {
+    case "": return .mode(.redacted)
+    case "encrypted", "true": return .mode(.encrypted)
+    case "plaintext": return .mode(.plaintext)
+    default: return .unknown(stripped)
+    }
+  }
+
+  private func changeSettings(_ request: Request, _ principal: Principal) throws(ServiceError) -> Answer {
+    try principal.demand(.write)
+    switch try RequestBody.read(request) {
+    case .refused(let response): return .now(response)
+    case .json(let body):
+      let patch: SettingsPatch
+      do { patch = try SettingsPatch(body: body) } catch {
+        switch error {
+        case .nothingGiven: return .now(Failure.response(.badRequest, SettingsPatch.nothingGivenText))
+        case .invalid(let issues): return .now(Failure.response(issues))
+        }
+      }
+      return writing(request) { service, condition, id, send in
+        service.patchSettings(patch, ifMatch: condition, for: principal, requestID: id) { result in
+          send(
+            result.map { view in
+              guard case .open(let bytes) = view.body else { return Failure.response(.internalFailure) }
+              return Self.document(bytes, view.version)
+            })
+        }
+      }
+    }
+  }
+
+  private func secrets(_ request: Request, _ principal: Principal) throws(ServiceError) -> Answer {
+    let summaries = try desk.secrets(for: principal)
+    let list = summaries.map { summary -> JSONValue in SecretBody.json(summary) }
+    return .now(json(["secrets": .array(list)]))
+  }
+
+  private func putSecret(_ request: Request, _ principal: Principal) throws(ServiceError) -> Answer {
+    try principal.demand(.write)
+    switch try RequestBody.read(request) {
+    case .refused(let response): return .now(response)
+    case .json(let body):
+      let change = try SecretBody.change(body)
+      return writing(request) { service, condition, id, send in
+        service.put(change, ifMatch: condition, for: principal, requestID: id) { result in
+          send(
+            result.map { summary in
+              Failure.body(.ok, SecretBody.json(summary), headers: [("ETag", entityTag(of: summary.version))])
+            })
+        }
+      }
+    }
+  }
+
+  private func secretValue(_ name: SecretName, _ request: Request, _ principal: Principal) throws(ServiceError) -> Answer {
+    let exposure = try desk.secretValue(name, for: principal)
+    return recorded(exposure.event, by: principal, request) {
+      Response(status: .ok, contentType: MediaType.text, body: .secret(exposure.value))
+    }
+  }
+
+  private func deleteSecret(_ name: SecretName, _ request: Request, _ principal: Principal) throws(ServiceError) -> Answer {
+    try principal.demand(.write)
+    return writing(request) { service, condition, id, send in
+      service.deleteSecret(name, ifMatch: condition, for: principal, requestID: id) { result in
+        send(result.map { Failure.body(.ok, ["deleted": true]) })
+      }
+    }
+  }
+
+  private func name(_ parameters: [[UInt8]]) throws(ServiceError) -> SecretName {
+    guard let bytes = parameters.first, let name = SecretName(bytes) else { throw .invalidSecretName }
+    return name
+  }
+
+  /// Hands a write to the service and maps its result once.
+  private func writing(
+    _ request: Request,
+    _ start:
+      @escaping @Sendable (Service, EntityTagCondition?, String, @escaping @Sendable (Result<Response, ServiceError>) -> Void) -> Void
+  ) -> Answer {
+    let service = desk.service
+    let condition = request[.ifMatch].map(EntityTagCondition.init(parsing:))
+    let id = request.id
+    return .later { send in
+      start(service, condition, id) { result in
+        switch result {
+        case .success(let response): send(response)
+        case .failure(let error): send(Failure.response(error))
+        }
+      }
+    }
+  }
+}
