@@ -1,0 +1,52 @@
+#!/bin/bash
+# Everything that runs against real processes, in order: the nginx files, the product, the replay of
+# recorded exchanges. COFFER_BIN names another folder of executables. The last line says how it went.
+set -u
+cd "$(dirname "$0")/../.."
+export PYTHONDONTWRITEBYTECODE=1 COFFER_BIN="${COFFER_BIN:-$PWD/.build/release}"
+PYTHON="${PYTHON:-/usr/bin/python3}"
+passed=0 failed=0
+report=$(mktemp)
+trap 'rm -f "$report"' EXIT
+
+# One unittest module; its tests are counted one by one, a failed subtest as its test.
+module() {
+  local ran bad
+  echo "== $1"
+  (cd Tests/EndToEnd && timeout 900 "$PYTHON" -W error::ResourceWarning -m unittest "$1") >"$report" 2>&1
+  local status=$?
+  ran=$(sed -n 's/^Ran \([0-9]*\) tests\{0,1\} in .*/\1/p' "$report" | tail -1)
+  if [ $status -eq 0 ] && [ -n "$ran" ]; then
+    passed=$((passed + ran))
+    grep -E '^Ran |skipped' "$report"
+  else
+    bad=$(grep -E '^(FAIL|ERROR): ' "$report" | awk '{print $2}' | sort -u | wc -l)
+    [ "$bad" -gt 0 ] || bad=1
+    failed=$((failed + bad))
+    [ "${ran:-0}" -gt "$bad" ] && passed=$((passed + ran - bad))
+    cat "$report"
+  fi
+}
+
+for name in test_nginx test_settings test_roundtrip test_headers test_audit test_hostile_body test_canary test_parallel \
+  test_restart test_crash; do
+  module "$name"
+done
+
+echo "== replay"
+recordings=Tests/Conformance/recordings
+timeout 900 "$PYTHON" Tests/Conformance/replay.py --decided Tests/Conformance/decided.json \
+  --spawn "$COFFER_BIN/coffer up --http 127.0.0.1:{port} --insecure-open --dir store" \
+  $recordings/auth*.json $recordings/server.json $recordings/schema.json $recordings/settings-*.json $recordings/secrets.json \
+  >"$report" 2>&1
+status=$?
+cat "$report"
+counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$report" | tail -1)
+if [ -n "$counts" ]; then
+  passed=$((passed + ${counts% *})) failed=$((failed + ${counts#* }))
+elif [ $status -ne 0 ]; then
+  failed=$((failed + 1))
+fi
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,174 @@
+"""T60 and T63: a value of every secret field and every key is found nowhere but where it was asked
+for, whatever goes wrong on the way."""
+
+import json
+import os
+import pathlib
+import socket
+import tempfile
+import time
+import unittest
+
+import canaries
+import fastcgi
+from coffer_harness import SECRET_SETTINGS, Client, CofferTestCase, at, leaves, secret_paths
+
+KEYS = {"OH_SECRET_KEY": "canary-wire-key-0f3a9b77c1d24e58", "OH_SESSION_API_KEYS_0": "canary-session-key-7c1d24e5890f3a9b"}
+
+
+def planted(document, texts):
+    """SECRET_SETTINGS with an own canary in every secret place; the canaries are put into `texts`."""
+    if isinstance(document, dict):
+        return {name: planted(value, texts) for name, value in document.items()}
+    if isinstance(document, list):
+        return [planted(value, texts) for value in document]
+    if isinstance(document, str) and "value-" in document:
+        texts.append("canary%02d-%s" % (len(texts), os.urandom(12).hex()))
+        return document[: document.index("value-")] + texts[-1]
+    return document
+
+
+class SearchTests(unittest.TestCase):
+    def test_the_search_finds_every_form(self):
+        text = "canary-%s" % os.urandom(12).hex()
+        for name, form in canaries.forms(text).items():
+            for before in (b"", b"x", b"xy", b"xyz"):
+                self.assertTrue(canaries.search(before + form + b"tail", [text]), name)
+        self.assertEqual(canaries.search(b"harmless", [text]), [])
+
+
+class CanaryTests(CofferTestCase):
+    environment = KEYS
+
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(setattr, self.ask, "key", self.ask.key)
+        self.ask.key = KEYS["OH_SESSION_API_KEYS_0"]
+        self.texts = list(KEYS.values()) + [key.split("_", 2)[2] for key in self.coffer.keys.values()]
+        self.bodies = []
+
+    def call(self, *arguments, **options):
+        answer = self.ask(*arguments, **options)
+        heads = "\n".join("%s: %s" % pair for pair in answer.headers)
+        self.bodies.append(("%s %s" % arguments[:2], answer.status, heads.encode() + b"\n\n" + answer.body))
+        return answer
+
+    def store(self):
+        """A canary in every place, read in every mode."""
+        settings = planted(SECRET_SETTINGS, self.texts)
+        self.assertEqual(self.call("PATCH", "/api/settings", {"agent_settings_diff": settings}).status, 200)
+        self.secret = "canary-secret-%s" % os.urandom(12).hex()
+        self.texts.append(self.secret)
+        self.assertEqual(self.call("PUT", "/api/settings/secrets", {"name": "CANARY", "value": self.secret}).status, 200)
+        self.assertEqual(self.call("GET", "/api/settings").status, 200)
+        plain = self.ask("GET", "/api/settings", headers={"X-Expose-Secrets": "plaintext"}).json()["agent_settings"]
+        for path in secret_paths():
+            self.assertEqual(at(plain, path), at(settings, path))
+        sealed = self.call("GET", "/api/settings", headers={"X-Expose-Secrets": "encrypted"})
+        self.assertEqual(sealed.status, 200)
+        self.assertEqual(self.ask("GET", "/api/settings/secrets/CANARY").body.decode(), self.secret)
+        self.call("GET", "/api/settings/secrets")
+
+    def errors(self):
+        """Every way to be refused, with a canary in every place of the request."""
+        text = "canary-error-%s" % os.urandom(12).hex()
+        self.texts.append(text)
+        name = text.replace("-", "_")
+        key = {"X-Session-API-Key": text}
+        self.call("GET", "/api/settings", key=None, headers=key)
+        self.call("GET", "/api/settings", key=None, headers={"Authorization": "Bearer " + text})
+        self.call("GET", "/api/settings/secrets/" + name, key=text)
+        self.call("PATCH", "/api/settings", {"agent_settings_diff": {"llm": {"api_key": text}}}, headers={"If-Match": '"%s"' % text})
+        self.call("PATCH", "/api/settings", {"agent_settings_diff": {"llm": {"api_key": {"nested": text}}}})
+        self.call("PATCH", "/api/settings", {"agent_settings_diff": {"llm": {"num_retries": text, "api_key": text}}})
+        self.call("PATCH", "/api/settings", {"agent_settings_diff": {"schema_version": text}})
+        self.call("PATCH", "/api/settings", {"agent_settings_diff": {"agent_kind": text}})
+        self.call("PATCH", "/api/settings", {"agent_settings_diff": {"llm": {"api_key": "gAAAAA" + text}}})
+        self.call("PATCH", "/api/settings", {"conversation_settings_diff": {"max_iterations": text}})
+        self.call("PATCH", "/api/settings", {"conversation_settings_diff": text})
+        self.call("PATCH", "/api/settings", {"active_profile": "no " + text})
+        self.call("PATCH", "/api/settings", {"active_agent_profile_id": text})
+        self.call("PATCH", "/api/settings", [text])
+        for body in (b'{"a": "%s"', b'{"%s": 1, "%s": 2}', b'{"name": "%s\xff"}', b'["%s",]', b"%s", b'"\\ud800%s"'):
+            data = body.replace(b"%s", text.encode())
+            self.call("PATCH", "/api/settings", data)
+            self.call("PUT", "/api/settings/secrets", data)
+        for body in ({"name": text, "value": text}, {"name": name}, {"name": "A", "value": [text]}, {"value": text},
+                     {"name": "A", "value": text, "description": {"d": text}}, {"name": "A", "value": text * 3000},
+                     {"name": {"x": text}, "value": 1}):  # fmt: skip
+            self.call("PUT", "/api/settings/secrets", body)
+        self.call("PUT", "/api/settings/secrets", json.dumps({"name": "A", "value": text}).encode(), headers={"Content-Type": "text/plain"})
+        self.call("PUT", "/api/settings/secrets", b'{"value": "' + text.encode() * 50000 + b'"}')
+        self.call("GET", "/api/settings", headers={"Cookie": text, "Referer": "http://h/?" + text, "User-Agent": text})
+        self.call("TRACE", "/api/settings", headers=key, key=None)
+        self.call("POST", "/api/settings", text.encode(), headers=key, key=None)
+        for target in ("/api/settings?key=" + text, "/api/nothing?" + text):
+            self.call("GET", target)
+        # past nginx: parameters and bodies that do not fit
+        for params in ({"CONTENT_LENGTH": "9" * 30}, {"CONTENT_LENGTH": "3"}, {"REQUEST_METHOD": text}, {"DOCUMENT_URI": "/" + text},
+                       {"SERVER_PROTOCOL": text}, {"CONTENT_TYPE": text}):  # fmt: skip
+            pairs = fastcgi.settings_params("PUT", "/api/settings/secrets", [("X-Session-API-Key", text)], text.encode(), **params)
+            try:
+                _, headers, body = fastcgi.exchange(self.coffer.socket_path, pairs, text.encode())
+                self.bodies.append(("direct", 0, repr(headers).encode() + body))
+            except (OSError, fastcgi.ConnectionEnded):
+                pass
+
+    def cut_off(self):
+        """Peers that leave in the middle of a body."""
+        text = "canary-cut-%s" % os.urandom(12).hex()
+        self.texts.append(text)
+        for _ in range(3):
+            with socket.create_connection(("127.0.0.1", self.coffer.port)) as connection:
+                connection.sendall(b"PUT /api/settings/secrets HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Session-API-Key: %s\r\n"
+                                   b"Content-Length: 500\r\n\r\n%s" % (text.encode(), text.encode()))  # fmt: skip
+
+    def test_nothing_is_found(self):
+        before = set(os.listdir(tempfile.gettempdir()))
+        self.store()
+        self.errors()
+        self.cut_off()
+        self.coffer.kill_responder()  # a crash leaves nothing behind either
+        self.assertEqual(self.ask("GET", "/api/settings/secrets/CANARY").body.decode(), self.secret)
+        time.sleep(0.5)
+        pids = canaries.processes_below(self.coffer.process.pid) + [self.coffer.responder()]
+        findings = []
+        # The wire key and the root key lie in the folder where init or the operator put them;
+        # no secret of a client lies anywhere.
+        findings += canaries.search_folder(self.coffer.folder, self.texts)
+        findings += canaries.search_folder(self.coffer.home, self.texts)
+        for name in set(os.listdir(tempfile.gettempdir())) - before:
+            path = pathlib.Path(tempfile.gettempdir(), name)
+            if name.startswith(("coffer", "nginx", "core")):
+                findings += canaries.search_folder(path, self.texts)
+        findings += canaries.search_processes([pid for pid in pids if self.is_ours(pid)], self.texts[2:])
+        findings += canaries.search_processes([self.coffer.responder()], self.texts)
+        self.assertEqual(findings, [])
+        for what, status, data in self.bodies:
+            self.assertEqual(canaries.search(data, self.texts), [], "%s answered %d" % (what, status))
+
+    @staticmethod
+    def is_ours(pid):
+        try:
+            return os.readlink("/proc/%d/exe" % pid) != ""
+        except OSError:
+            return False
+
+    def test_every_refusal_is_met(self):
+        """The tour above is worth something only if it meets the refusals."""
+        self.errors()
+        met = {status for _, status, _ in self.bodies}
+        self.assertLessEqual({400, 401, 404, 405, 412, 413, 415, 422}, met)
+        self.assertFalse({status for status in met if status >= 500}, "a client's mistake is not the server's")
+
+
+class KeyLeafTests(unittest.TestCase):
+    def test_every_secret_place_is_planted(self):
+        texts = []
+        settings = planted(SECRET_SETTINGS, texts)
+        self.assertEqual(len(texts), len(secret_paths()))
+        self.assertEqual(len({value for _, value in leaves(settings) if isinstance(value, str) and "canary" in value}), len(texts))
+
+
+if __name__ == "__main__":
+    unittest.main()
