@@ -52,7 +52,7 @@ let package = Package(
     module("SettingsAPI", ["Service", "Model", "HTTPMessages", "StrictJSON", "SecretMemory"]),
     module("AdminAPI", ["Service", "Model", "HTTPMessages", "StrictJSON", "SecretMemory"]),
     module("Responder", ["HTTPMessages", "SecretMemory", "CFastCGI", "CShim", "Threads"]),
-    module("Configuration", ["SecretMemory", "CShim"]),
+    module("Configuration", ["StrictJSON", "SecretMemory"]),
     module("FastCGIClient", ["CShim"]),
 
     .executableTarget(

@@ -1,0 +1,52 @@
+/// Every setting, under its name in the file. The flag is `--name` and the variable `COFFER_NAME`, with
+/// dots and dashes as the form asks; precedence is flag, environment, file, default.
+package enum SettingName: String, Sendable, CaseIterable {
+  case dir
+  case config
+  case socket
+  case socketMode = "socket-mode"
+  case controlSocket = "control-socket"
+  case threads
+  case rootKeyFile = "root-key-file"
+  case wireKeyFile = "wire-key-file"
+  case auditExposures = "audit.exposures"
+  case allowedUIDs = "allowed-uids"
+  case insecureOpen = "insecure-open"
+  case corsOrigins = "cors-origins"
+  case corsOriginRegex = "cors-origin-regex"
+  case dockerHost = "docker-host"
+  case webURL = "web-url"
+  case allowNetworkFilesystem = "allow-network-filesystem"
+  case logFormat = "log.format"
+  case logLevel = "log.level"
+
+  /// `--audit-exposures`
+  package var flag: String { "--" + String(rawValue.map { $0 == "." ? "-" : $0 }) }
+
+  /// `COFFER_AUDIT_EXPOSURES`
+  package var variable: String { "COFFER_" + rawValue.uppercased().map { $0 == "." || $0 == "-" ? "_" : String($0) }.joined() }
+
+  /// What an OpenHands agent server calls the same thing; read after our own variable.
+  var agentServerVariable: String? {
+    switch self {
+    case .corsOriginRegex: "OH_ALLOW_CORS_ORIGIN_REGEX"
+    case .dockerHost: "DOCKER_HOST_ADDR"
+    case .webURL: "OH_WEB_URL"
+    case .dir, .config, .socket, .socketMode, .controlSocket, .threads, .rootKeyFile, .wireKeyFile, .auditExposures, .allowedUIDs,
+      .insecureOpen, .corsOrigins, .allowNetworkFilesystem, .logFormat, .logLevel:
+      nil
+    }
+  }
+
+  /// True for flags that mean `true` when they stand alone.
+  var isSwitch: Bool { self == .insecureOpen || self == .allowNetworkFilesystem }
+
+  /// The directory and the file are known before the file is read.
+  var mayStandInFile: Bool { self != .dir && self != .config }
+
+  static let flags = Dictionary(uniqueKeysWithValues: allCases.map { ($0.flag, $0) })
+  static let variables = Dictionary(uniqueKeysWithValues: allCases.map { ($0.variable, $0) })
+
+  /// Variables with our prefix that are no settings of the server: where the command line finds the shipped nginx files.
+  static let otherVariables: Set<String> = ["COFFER_SHARE"]
+}
