@@ -1,6 +1,6 @@
 /// Flags: `--name value`, `--name=value`, and for switches `--name` alone.
 enum Arguments {
-  /// - Parameter arguments: without the program's name.
+  /// Reads arguments that follow the program's name.
   static func parse(_ arguments: [String]) throws(ConfigurationError) -> [SettingName: RawValue] {
     var values: [SettingName: RawValue] = [:]
     var index = 0

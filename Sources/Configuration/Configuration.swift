@@ -43,10 +43,8 @@ package struct Configuration: Sendable {
   /// Variables that held keys: erase them from the environment block before anything else runs.
   package let secretVariableNames: [String]
 
-  /// - Parameters:
-  ///   - arguments: without the program's name.
-  ///   - environment: `NAME=value` as bytes.
-  ///   - readFile: the bytes of a file, or nil when it does not exist.
+  /// Reads every source. `arguments` come without the program's name, environment entries as `NAME=value` in bytes;
+  /// `readFile` gives the bytes of a file, or nil when it does not exist.
   package static func load(
     arguments: [String], environment entries: [[UInt8]], readFile: (String) throws(ConfigurationError) -> [UInt8]?
   ) throws(ConfigurationError) -> Configuration {

@@ -18,7 +18,8 @@ package enum ConfigurationError: Error, Sendable, Equatable {
   package var message: String {
     switch self {
     case .unknownKey(let name, let origin, let nearest):
-      "unknown setting \(name)\(Self.place(origin, name))" + (nearest.map { "; did you mean \($0)?" } ?? "; see conf/coffer.conf for the list")
+      "unknown setting \(name)\(Self.place(origin, name))"
+        + (nearest.map { "; did you mean \($0)?" } ?? "; see conf/coffer.conf for the list")
     case .invalidValue(let name, let origin, let expected): "\(name)\(Self.place(origin, name)) must be \(expected)"
     case .emptyValue(let name, let origin): "\(name)\(Self.place(origin, name)) is empty; give a value or leave it out"
     case .missingValue(let flag): "\(flag) needs a value"

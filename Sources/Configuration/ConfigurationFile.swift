@@ -30,7 +30,9 @@ enum ConfigurationFile {
   /// Only such text is repeated in a message: a line of another form may be a pasted secret.
   private static func isKey(_ text: String) -> Bool {
     (1...40).contains(text.utf8.count)
-      && text.utf8.allSatisfy { (0x61...0x7A).contains($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "_") }
+      && text.utf8.allSatisfy {
+        (0x61...0x7A).contains($0) || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "_")
+      }
   }
 
   private static func trimmed(_ text: Substring) -> Substring {

@@ -56,7 +56,8 @@ struct KeyVariables {
       return
     }
     // Never a key of the JSON list: upstream does not read it there either.
-    let fallback = single.map { ($0, "SESSION_API_KEY") } ?? numbered.first { $0.name == "OH_SESSION_API_KEYS_0" }.map { ($0.value, $0.name) }
+    let fallback =
+      single.map { ($0, "SESSION_API_KEY") } ?? numbered.first { $0.name == "OH_SESSION_API_KEYS_0" }.map { ($0.value, $0.name) }
     if let fallback {
       secretKey = fallback
       warnings.append(.sessionKeySealsTokens(variable: fallback.1))
@@ -90,7 +91,9 @@ struct KeyVariables {
     }
     let wrong = ConfigurationError.invalidValue(name, from: .environment(name), expected: "a JSON list of strings")
     let limits = JSONLimits(bytes: 65536, depth: 2, members: 1000)
-    guard let list = try? text.withBytes({ bytes throws(JSONError) in try JSONValue.parse(bytes, limits: limits) }).array else { throw wrong }
+    guard let list = try? text.withBytes({ bytes throws(JSONError) in try JSONValue.parse(bytes, limits: limits) }).array else {
+      throw wrong
+    }
     var keys: [SecretBytes] = []
     for element in list {
       guard let key = element.string else { throw wrong }
