@@ -58,7 +58,8 @@ let package = Package(
     .executableTarget(
       name: "cofferd",
       dependencies: [
-        "Responder", "SettingsAPI", "AdminAPI", "Service", "Store", "KeyRing", "Configuration", "HTTPMessages", "SecretMemory", "CShim",
+        "Responder", "SettingsAPI", "AdminAPI", "Service", "Store", "KeyRing", "Configuration", "HTTPMessages", "Model", "StrictJSON",
+        "SecretMemory", "CShim",
       ],
       swiftSettings: strict, linkerSettings: hardened),
     .executableTarget(

@@ -1,7 +1,9 @@
 #define _GNU_SOURCE
 #include "CShim.h"
 
+#include <fcntl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -16,6 +18,16 @@ uint32_t shim_filesystem_type(const char *path) {
 void shim_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 
 int shim_forbid_dumps(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
+
+int shim_raise_limits(void) {
+  struct rlimit none = {0, 0};
+  struct rlimit files;
+  if (setrlimit(RLIMIT_CORE, &none) != 0 || getrlimit(RLIMIT_NOFILE, &files) != 0) return -1;
+  files.rlim_cur = files.rlim_max;
+  return setrlimit(RLIMIT_NOFILE, &files);
+}
+
+int shim_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 int shim_epoll_control(int epoll, int operation, int descriptor, uint32_t events, uint64_t data) {
   struct epoll_event event = {.events = events, .data = {.u64 = data}};

@@ -257,3 +257,8 @@ package final class SettingsAPI {
     }
   }
 }
+
+extension SettingsAPI {
+  /// What a client gets when nobody answered its request.
+  package var abandoned: Response { Failure.response(.unavailable) }
+}

@@ -19,6 +19,12 @@ void shim_name_thread(const char *name);
 /// No core file, no ptrace by others, /proc/self owned by root. 0 when done.
 int shim_forbid_dumps(void);
 
+/// No core files; as many descriptors as the hard limit lets. 0 when done.
+int shim_raise_limits(void);
+
+/// pipe2 with O_CLOEXEC.
+int shim_pipe(int ends[2]);
+
 /// epoll_event holds a union, which Swift sees as opaque bytes.
 int shim_epoll_control(int epoll, int operation, int descriptor, uint32_t events, uint64_t data);
 uint64_t shim_epoll_data(const struct epoll_event *event);

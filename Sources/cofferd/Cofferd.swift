@@ -1,0 +1,155 @@
+internal import Configuration
+internal import Glibc
+internal import HTTPMessages
+internal import KeyRing
+internal import Responder
+internal import SecretMemory
+internal import Service
+internal import SettingsAPI
+internal import Store
+
+/// The responder's process: reads its configuration, opens the store, serves, restarts and stops.
+///
+/// Exit codes: 0 stopped or replaced, 64 wrong usage or configuration, 66 the store or a key cannot be used, 70 the store
+/// failed while serving, 71 the system refused a socket or a thread.
+@main
+enum Cofferd {
+  static func main() {
+    Signals.block()
+    // First: without dumps the kernel shows /proc/self to root alone.
+    let environment = EnvironmentBlock.entries()
+    Hardening.apply()
+    let configuration: Configuration
+    do {
+      configuration = try Configuration.load(
+        arguments: Array(CommandLine.arguments.dropFirst()), environment: environment, readFile: ConfigurationFiles.read)
+    } catch {
+      Log(format: .text, level: .info).write(.startRefused(error.message))
+      exit(64)
+    }
+    let successor = SuccessorLaunch(environment: environment, secretNames: configuration.secretVariableNames)
+    EnvironmentBlock.scrub(configuration.secretVariableNames)
+    let log = Log(format: configuration.logFormat.value, level: configuration.logLevel.value)
+    for warning in configuration.warnings { log.write(.warning(warning)) }
+    exit(Server(configuration, log, successor).run())
+  }
+}
+
+/// The parts of a running server, put together in the order in which a failure costs least.
+struct Server {
+  private let configuration: Configuration
+  private let log: Log
+  private let successor: SuccessorLaunch
+
+  init(_ configuration: Configuration, _ log: Log, _ successor: SuccessorLaunch) {
+    self.configuration = configuration
+    self.log = log
+    self.successor = successor
+  }
+
+  func run() -> Int32 {
+    do {
+      let store = try openStore()
+      let service = try Service(
+        store: store, root: try rootKey(), wire: try wireRing(), options: options, now: Clock.milliseconds)
+      return try serve(service, store)
+    } catch let error as StartError {
+      log.write(.startRefused(error.message))
+      return 66
+    } catch let error as KeyFile.Failure {
+      log.write(.startRefused(error.message))
+      return 66
+    } catch let error as RootKey.TextError {
+      log.write(.startRefused("the root key file does not hold a root key (\(error)); restore it from your copy"))
+      return 66
+    } catch let error as ResponderError {
+      log.write(.startRefused(error.message))
+      return 71
+    } catch {
+      log.write(.startRefused("a system resource could not be had"))
+      return 71
+    }
+  }
+
+  private func openStore() throws -> SQLiteStore {
+    let log = log
+    let onFatal: @Sendable (StoreError) -> Void = { error in
+      log.write(.storeFailed(StartError.store(error).message))
+      _exit(70)
+    }
+    do throws(StoreError) {
+      return try SQLiteStore(
+        directory: configuration.directory.value + "/store", lock: successor.isSuccessor ? .awaited : .required,
+        allowsNetworkFileSystem: configuration.allowsNetworkFilesystem.value, onFatal: onFatal)
+    } catch { throw StartError.store(error) }
+  }
+
+  private func rootKey() throws -> RootKey { try RootKey(text: KeyFile.read(configuration.rootKeyFile.value)) }
+
+  private func wireRing() throws -> WireRing {
+    switch configuration.wireKey {
+    case .given(let key, _): WireRing(primary: key, retired: configuration.retiredWireKeys)
+    case .file(let path): WireRing(primary: try KeyFile.read(path.value).line, retired: configuration.retiredWireKeys)
+    }
+  }
+
+  private var options: Service.Options {
+    Service.Options(
+      environmentKeys: configuration.sessionKeys, isOpen: configuration.isInsecureOpen.value,
+      exposureAudit: configuration.auditExposures.value == .batched ? .batched : .beforeReply)
+  }
+
+  private func serve(_ service: Service, _ store: SQLiteStore) throws -> Int32 {
+    let pattern = configuration.corsOriginPattern?.value
+    var matches: (@Sendable (String) -> Bool)?
+    if let pattern { matches = { pattern.matches($0) } }
+    let cors = CORSPolicy(
+      origins: configuration.corsOrigins.value, dockerHost: configuration.dockerHost?.value, matchesPattern: matches)
+    let info = ServerInfo(release: Release.version, started: Clock.milliseconds())
+    let threads = configuration.threads.value == 0 ? Processors.count : configuration.threads.value
+    let responder = try Responder(threads: threads, listeners: try listeners()) { try Handler(service, cors: cors, info: info) }
+    try? PIDFile.write(directory: configuration.directory.value)
+    log.write(.started(version: Release.version, socket: configuration.socket.value, threads: threads))
+    successor.tellReady()
+    waitForEnd(responder)
+    log.write(.draining)
+    responder.drain(limit: 10)
+    store.close()
+    log.write(.stopped(requests: responder.figures.requests))
+    return 0
+  }
+
+  private func listeners() throws -> [Listener] {
+    let uids = configuration.allowedUIDs.map { Set($0.value) }
+    let main = try Listener.inherited(STDIN_FILENO, allowedUIDs: uids)
+      ?? Listener.bind(configuration.socket.value, mode: configuration.socketMode.value, allowedUIDs: uids)
+    return [main, try Listener.bindControl(configuration.controlSocket.value)]
+  }
+
+  /// Returns when the process is to end: told so, or replaced by a successor that serves.
+  private func waitForEnd(_ responder: Responder) {
+    while true {
+      switch Signals.wait() {
+      case .end: return
+      case .restart:
+        log.write(.restartRequested)
+        if let pid = successor.launch() {
+          log.write(.successorReady(pid: pid))
+          return
+        }
+        log.write(.restartFailed)
+      }
+    }
+  }
+}
+
+extension SecretBytes {
+  /// Without line ends at the end, as text files have them.
+  fileprivate var line: SecretBytes {
+    withBytes { bytes in
+      var count = bytes.byteCount
+      while count > 0, [0x0A, 0x0D].contains(unsafe bytes.unsafeLoad(fromByteOffset: count - 1, as: UInt8.self)) { count -= 1 }
+      return SecretBytes(copying: bytes.extracting(first: count))
+    }
+  }
+}

@@ -1,0 +1,29 @@
+internal import AdminAPI
+internal import HTTPMessages
+internal import Responder
+internal import Service
+internal import SettingsAPI
+
+/// One loop thread's way from a request to the API it belongs to.
+final class Handler: RequestHandler {
+  private let desk: Desk
+  private let settings: SettingsAPI
+  private let admin: AdminAPI
+
+  init(_ service: Service, cors: CORSPolicy, info: ServerInfo) throws {
+    desk = try Desk(service)
+    settings = SettingsAPI(desk: desk, cors: cors, info: info)
+    admin = AdminAPI(desk: desk)
+  }
+
+  /// A snapshot that cannot be taken shows in the reads: each then sees the newest state or fails by itself.
+  func turnBegins() { try? desk.turnBegins() }
+  func turnEnds() { desk.turnEnds() }
+
+  func handle(_ request: Request) -> Answer {
+    request.target.segments.first.map { Array("admin".utf8) == $0 } ?? false ? admin.answer(request) : settings.answer(request)
+  }
+
+  func refuse(_ refusal: RequestRefusal) -> Response { settings.refuse(refusal) }
+  var abandoned: Response { settings.abandoned }
+}

@@ -1,0 +1,45 @@
+internal import Glibc
+internal import Responder
+internal import Service
+internal import Store
+
+extension StartError {
+  /// What failed and what to do.
+  var message: String {
+    switch self {
+    case .notInitialised: "the directory holds no store; run `coffer init --dir D` first"
+    case .alreadyInitialised: "the directory holds a store already"
+    case .wrongRootKey: "the root key is not the one this store was made with; nothing was changed"
+    case .cipher: "libcrypto refused to work"
+    case .store(let error): error.message
+    }
+  }
+}
+
+extension StoreError {
+  var message: String {
+    switch self {
+    case .conflict: "the store is in an unexpected state"
+    case .busy: "the store is busy"
+    case .unavailable(.diskFull): "the disk is full"
+    case .unavailable(.readOnly): "the store's directory cannot be written; check its owner and mode"
+    case .unavailable(.draining): "the store is closing"
+    case .unavailable(.ioError): "reading or writing the store failed"
+    case .unknownOutcome: "a write to the disk failed with an unknown outcome"
+    case .corrupt: "the store is damaged or is not a Coffer store; restore a backup"
+    case .newerSchema(let found, let supported):
+      "the store was written by a newer version (schema \(found), this program knows \(supported)); nothing was changed"
+    case .locked: "another process has the store"
+    case .networkFileSystem: "the store lies on a network file system, where its locks do not hold"
+    }
+  }
+}
+
+extension ResponderError {
+  var message: String {
+    switch self {
+    case .pathTooLong(let path): "the socket path \(path) is too long; a unix socket's path holds 107 bytes"
+    case .system(let call, let code): "\(call) failed: \(unsafe String(cString: strerror(code)))"
+    }
+  }
+}
