@@ -65,7 +65,8 @@ let package = Package(
     .executableTarget(
       name: "coffer",
       dependencies: [
-        "Service", "Store", "KeyRing", "Configuration", "FastCGIClient", "AdminAPI", "HTTPMessages", "StrictJSON", "SecretMemory", "CShim",
+        "Service", "Store", "KeyRing", "Ciphers", "Configuration", "FastCGIClient", "AdminAPI", "HTTPMessages", "StrictJSON", "SecretMemory",
+        "CShim", "Threads",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict, linkerSettings: hardened),

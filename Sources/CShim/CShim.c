@@ -27,6 +27,8 @@ int shim_raise_limits(void) {
   return setrlimit(RLIMIT_NOFILE, &files);
 }
 
+int shim_adopt_orphans(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }
+
 int shim_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
 
 int shim_epoll_control(int epoll, int operation, int descriptor, uint32_t events, uint64_t data) {

@@ -121,7 +121,8 @@ struct Server {
 
   private func listeners() throws -> [Listener] {
     let uids = configuration.allowedUIDs.map { Set($0.value) }
-    let main = try Listener.inherited(STDIN_FILENO, allowedUIDs: uids)
+    let main =
+      try Listener.inherited(STDIN_FILENO, allowedUIDs: uids)
       ?? Listener.bind(configuration.socket.value, mode: configuration.socketMode.value, allowedUIDs: uids)
     return [main, try Listener.bindControl(configuration.controlSocket.value)]
   }

@@ -75,12 +75,14 @@ struct SuccessorLaunch {
     defer { close(kept) }
     let variables = plain + ["\(Self.variable)=\(kept)"]
     var environment = unsafe variables.map { unsafe strdup($0) }
-    for entry in secret { entry.withBytes { bytes in unsafe bytes.withUnsafeBytes { bytes in unsafe environment.append(Self.copy(bytes)) } } }
+    for entry in secret {
+      entry.withBytes { bytes in unsafe bytes.withUnsafeBytes { bytes in unsafe environment.append(Self.copy(bytes)) } }
+    }
     unsafe environment.append(nil)
     var arguments = unsafe CommandLine.arguments.map { unsafe strdup($0) }
     unsafe arguments.append(nil)
     defer {
-      for unsafe entry in unsafe environment + arguments {
+      for unsafeentry in unsafe environment + arguments {
         if let entry = unsafe entry {
           unsafe explicit_bzero(entry, strlen(entry))
           unsafe free(entry)

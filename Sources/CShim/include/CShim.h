@@ -22,6 +22,9 @@ int shim_forbid_dumps(void);
 /// No core files; as many descriptors as the hard limit lets. 0 when done.
 int shim_raise_limits(void);
 
+/// Orphans below this process become its children. 0 when done.
+int shim_adopt_orphans(void);
+
 /// pipe2 with O_CLOEXEC.
 int shim_pipe(int ends[2]);
 
