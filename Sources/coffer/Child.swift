@@ -12,11 +12,10 @@ struct Child {
     var envp = unsafe environment.map { entry in unsafe entry.withUnsafeBytes { unsafe strndup($0.baseAddress!, $0.count) } }
     unsafe envp.append(nil)
     defer {
-      for unsafeentry in unsafe argv + envp {
-        if let entry = unsafe entry {
-          unsafe explicit_bzero(entry, strlen(entry))
-          unsafe free(entry)
-        }
+      unsafe (argv + envp).forEach { entry in
+        guard let entry = unsafe entry else { return }
+        unsafe explicit_bzero(entry, strlen(entry))
+        unsafe free(entry)
       }
     }
     var attributes = posix_spawnattr_t()

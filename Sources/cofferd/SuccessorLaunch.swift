@@ -82,11 +82,10 @@ struct SuccessorLaunch {
     var arguments = unsafe CommandLine.arguments.map { unsafe strdup($0) }
     unsafe arguments.append(nil)
     defer {
-      for unsafeentry in unsafe environment + arguments {
-        if let entry = unsafe entry {
-          unsafe explicit_bzero(entry, strlen(entry))
-          unsafe free(entry)
-        }
+      unsafe (environment + arguments).forEach { entry in
+        guard let entry = unsafe entry else { return }
+        unsafe explicit_bzero(entry, strlen(entry))
+        unsafe free(entry)
       }
     }
     var attributes = posix_spawnattr_t()
