@@ -20,7 +20,7 @@ import time
 import unittest
 
 import fastcgi
-from nginx_harness import ROOT, free_port
+from nginx_harness import ROOT, end_with_parent, free_port
 
 RECORDINGS = ROOT / "Tests" / "Conformance" / "recordings"
 SECRET_KEY = "example-secret-key-for-demo-only-32b"
@@ -133,7 +133,8 @@ class Coffer:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [str(binaries() / "coffer"), "up", "--dir", self.folder, "--https" if self.tls else "--http", address, *self.options],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment, cwd=self.home, start_new_session=True)  # fmt: skip
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment, cwd=self.home, start_new_session=True,
+                preexec_fn=end_with_parent)  # fmt: skip
         if wait:
             self.wait_ready(timeout)
         return self

@@ -1,5 +1,6 @@
 """Starts nginx with Coffer's shipped files, as they are but for the socket's path, or changed on purpose."""
 
+import ctypes
 import http.client
 import os
 import pathlib
@@ -34,6 +35,11 @@ def make_certificate(folder, name="localhost"):
          "-keyout", key, "-out", certificate],
         check=True, capture_output=True)  # fmt: skip
     return certificate, key
+
+
+def end_with_parent():
+    """For a child before it becomes another program: it gets SIGTERM when its test dies."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 class Change:
@@ -156,7 +162,7 @@ class Nginx:
         self.stderr = open(os.path.join(self.folder, "stderr.log"), "wb")
         self.process = subprocess.Popen(
             [NGINX, "-p", self.folder, "-e", "stderr", "-c", os.path.join(self.folder, "nginx.conf")],
-            stdin=subprocess.DEVNULL, stdout=self.stderr, stderr=self.stderr)  # fmt: skip
+            stdin=subprocess.DEVNULL, stdout=self.stderr, stderr=self.stderr, preexec_fn=end_with_parent)  # fmt: skip
         end = time.monotonic() + 10
         while True:
             if self.process.poll() is not None:

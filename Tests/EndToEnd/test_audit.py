@@ -1,9 +1,9 @@
 """T90, T91 and T92 through the command line: every exposure and change has its entry, tampering is
 found, and no entry breaks its line."""
 
-import glob
 import json
 import os
+import pathlib
 import shutil
 import sqlite3
 import tempfile
@@ -91,8 +91,7 @@ class AuditTests(CofferTestCase):
             self.put("N%d" % number, "v", ask)
         ask.close()
         coffer.stop()
-        (database,) = [path for path in glob.glob(coffer.folder + "/**/*", recursive=True)
-                       if os.path.isfile(path) and open(path, "rb").read(15) == b"SQLite format 3"]  # fmt: skip
+        database = self.database(coffer.folder)
         table, columns = audit_table(database)
         self.assertEqual(coffer.command("audit", "verify", "--dir", coffer.folder).returncode, 0)
         sequence = next(column for column in columns if column in ("sequence", "seq"))
@@ -113,6 +112,14 @@ class AuditTests(CofferTestCase):
                 connection.close()
                 self.assertNotEqual(coffer.command("audit", "verify", "--dir", copy, check=False).returncode, 0)
 
+    @staticmethod
+    def database(folder):
+        """The one SQLite file below the folder."""
+        (found,) = [
+            path for path in pathlib.Path(folder).rglob("*") if path.is_file() and path.read_bytes()[:15] == b"SQLite format 3"
+        ]
+        return str(found)
+
     def copy(self, folder):
         home = tempfile.mkdtemp(prefix="coffer-copy-")
         self.addCleanup(shutil.rmtree, home, True)
@@ -127,8 +134,7 @@ class AuditTests(CofferTestCase):
         self.put("HIDDEN", "value-hidden", ask)
         ask.close()
         coffer.stop()
-        (database,) = [path for path in glob.glob(coffer.folder + "/**/*", recursive=True)
-                       if os.path.isfile(path) and open(path, "rb").read(15) == b"SQLite format 3"]  # fmt: skip
+        database = self.database(coffer.folder)
         table, _ = audit_table(database)
         connection = sqlite3.connect(database, isolation_level=None)
         connection.execute("CREATE TRIGGER no_audit BEFORE INSERT ON %s BEGIN SELECT RAISE(ABORT, 'no audit'); END" % table)

@@ -128,6 +128,7 @@ class CanaryTests(CofferTestCase):
         self.store()
         self.errors()
         self.cut_off()
+        self.ask.close()
         self.coffer.kill_responder()  # a crash leaves nothing behind either
         self.assertEqual(self.ask("GET", "/api/settings/secrets/CANARY").body.decode(), self.secret)
         time.sleep(0.5)

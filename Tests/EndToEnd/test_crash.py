@@ -65,6 +65,8 @@ class KillTests(CofferTestCase):
                 writer.stopping.set()
             for writer in writers:
                 writer.join(20)
+                writer.ask.close()
+            self.ask.close()
             with self.subTest(round=round_number):
                 for writer in writers:
                     self.check(writer)
@@ -80,6 +82,7 @@ class KillTests(CofferTestCase):
     def test_acknowledged_writes_are_audited(self):
         for number in range(20):
             self.put("AUDITED_%d" % number, "v")
+        self.ask.close()
         self.coffer.kill_responder()
         subjects = [str(entry) for entry in self.coffer.audit()]
         for number in range(20):
