@@ -65,7 +65,8 @@ let package = Package(
     .executableTarget(
       name: "coffer",
       dependencies: [
-        "Service", "Store", "KeyRing", "Ciphers", "Configuration", "FastCGIClient", "AdminAPI", "HTTPMessages", "StrictJSON", "SecretMemory",
+        "Service", "Store", "KeyRing", "Ciphers", "Configuration", "FastCGIClient", "AdminAPI", "HTTPMessages", "StrictJSON",
+        "SecretMemory",
         "CShim", "Threads",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -78,7 +79,7 @@ let package = Package(
     tests("KeyRing", ["StrictJSON", "Ciphers", "SecretMemory"]),
     tests("StrictJSON"),
     tests("Model", ["StrictJSON"]),
-    tests("Store"),
+    tests("Store", ["Threads"]),
     tests("Service", ["Model", "Store", "KeyRing", "Ciphers", "SecretMemory", "StrictJSON"]),
     tests("HTTPMessages", ["StrictJSON", "SecretMemory"]),
     tests("SettingsAPI", ["Service", "Model", "Store", "KeyRing", "HTTPMessages", "StrictJSON", "SecretMemory"]),

@@ -15,9 +15,9 @@ package enum MACPart: Sendable {
       message.appendRaw([1])
       message.append(text)
     case .integer(let number): message.append(UInt64(bitPattern: number))
-    case .optionalInteger(nil): message.appendRaw([0])
+    case .optionalInteger(nil): message.appendRaw([2])
     case .optionalInteger(let number?):
-      message.appendRaw([1])
+      message.appendRaw([3])
       message.append(UInt64(bitPattern: number))
     case .unsigned(let number): message.append(number)
     case .bytes(let bytes): message.append(bytes)

@@ -103,10 +103,10 @@ package final class SQLiteStore: Store {
   }
 
   private func start(holding lock: StoreLock, _ connection: SQLiteConnection) {
-    let boxed = Handover(connection)
     let (writer, done) = (writer, done)
+    let (lock, connection) = (Handover(lock), Handover(connection))
     PlainThread.start(named: "coffer-writer") {
-      Self.serve(writer, boxed.take(), lock)
+      Self.serve(writer, connection, lock)
       done.signal()
     }
   }
@@ -115,8 +115,8 @@ package final class SQLiteStore: Store {
     let (writer, done, directory) = (writer, done, directory)
     PlainThread.start(named: "coffer-writer") {
       do throws(StoreError) {
-        let lock = try StoreLock(path: Self.lockPath(directory), waits: true)
-        Self.serve(writer, try Self.openWriter(directory), lock)
+        let lock = Handover(try StoreLock(path: Self.lockPath(directory), waits: true))
+        Self.serve(writer, Handover(try Self.openWriter(directory)), lock)
       } catch {
         writer.queue.close()
         while let rest = writer.queue.take(256) { for entry in rest { entry.fail(error) } }
@@ -125,11 +125,17 @@ package final class SQLiteStore: Store {
     }
   }
 
-  private static func serve(_ writer: SQLiteWriter, _ connection: SQLiteConnection, _ lock: StoreLock) {
+  /// Serves to the end. The connection goes before the lock, and both before anyone is told.
+  private static func serve(_ writer: SQLiteWriter, _ connection: Handover<SQLiteConnection>, _ lock: Handover<StoreLock>) {
+    let held = lock.take()
+    serve(writer, connection.take())
+    withExtendedLifetime(held) {}
+  }
+
+  private static func serve(_ writer: SQLiteWriter, _ connection: SQLiteConnection) {
     writer.serve(connection)
     // Not emptied is no loss: the log is read at the next start.
     _ = try? connection.truncateLog()
-    withExtendedLifetime(lock) {}
   }
 }
 

@@ -1,1 +1,248 @@
+import Store
+import Synchronization
+import TestSupport
 import Testing
+import Threads
+
+/// What every store must do; run here against SQLite.
+@Suite struct StoreConformance {
+  private let directory = TemporaryDirectory()
+
+  private func open() throws -> SQLiteStore { try SQLiteStore(directory: directory.path + "/store") }
+
+  private static let tenant = TenantRow(id: "t1", name: "one", createdAt: 1, activeKEKVersion: 1, mac: [1])
+
+  private static func secret(_ name: String, _ position: Int64, description: String? = nil) -> SecretRow {
+    SecretRow(
+      tenant: "t1", name: name, position: position, description: description, incarnation: .max, version: 7, kekVersion: 2,
+      sealed: [0, 1, 2],
+      createdAt: 3, updatedAt: 4, mac: [])
+  }
+
+  private static func audit(_ sequence: Int64) -> AuditRow {
+    AuditRow(
+      tenant: "t1", sequence: sequence, at: "at", actorType: "a", actorID: "", keyID: "k", action: "x", scope: "", scopeID: "",
+      secretID: "s\u{0}t",
+      fieldKey: "", revision: "1", outcome: "allowed", requestID: "r", details: "{}", hash: [UInt8](repeating: UInt8(sequence), count: 32),
+      mac: [])
+  }
+
+  @Test func rowsComeBackAsTheyWent() throws {
+    let store = try open()
+    defer { store.close() }
+    let kek = KEKRow(tenant: "t1", version: 1, kekID: [5], rootKeyID: "r", wrapped: [6], createdAt: 1, wrapsReserved: 9)
+    let key = APIKeyRow(
+      id: "k1", tenant: "t1", kind: "session", role: "backend", name: "n", digest: [1, 2], createdAt: 1, expiresAt: nil, revokedAt: 5,
+      mac: [7])
+    let document = DocumentRow(
+      tenant: "t1", collection: "settings", name: "current", incarnation: 1, version: 2, kekVersion: 3, sealed: [], createdAt: 1,
+      updatedAt: 2)
+    try store.perform { transaction in
+      try transaction.insert(Self.tenant)
+      try transaction.insert(kek)
+      try transaction.insert(key)
+      try transaction.put(document)
+      try transaction.put(Self.secret("A", 1, description: "with\u{0}nul"))
+      try transaction.setRecord("x", [])
+      try transaction.setRecord("x", [9])
+      try transaction.append(Self.audit(1))
+    }
+    let reader = try store.makeReader()
+    #expect(try reader.tenant("t1") == Self.tenant)
+    #expect(try reader.tenant("t2") == nil)
+    #expect(try reader.kek(tenant: "t1", version: 1) == kek)
+    #expect(try reader.kek(tenant: "t1", version: 2) == nil)
+    #expect(try reader.apiKey("k1") == key)
+    #expect(try reader.document(tenant: "t1", collection: "settings", name: "current") == document)
+    #expect(try reader.secret(tenant: "t1", name: "A") == Self.secret("A", 1, description: "with\u{0}nul"))
+    #expect(try reader.secret(tenant: "t1", name: "a") == nil)
+    #expect(try reader.record("x") == [9])
+    #expect(try reader.record("y") == nil)
+    #expect(try reader.auditEntries(tenant: "t1", after: 0, limit: 5) == [Self.audit(1)])
+    #expect(try reader.auditHead(tenant: "t1") == AuditHead(sequence: 1, hash: [UInt8](repeating: 1, count: 32)))
+  }
+
+  @Test func pagesComeInOrder() throws {
+    let store = try open()
+    defer { store.close() }
+    try store.perform { transaction in
+      try transaction.insert(Self.tenant)
+      for position in [5, 1, 3, 2, 4] as [Int64] { try transaction.put(Self.secret("S\(position)", position)) }
+    }
+    let reader = try store.makeReader()
+    #expect(try reader.secrets(tenant: "t1", after: .min, limit: 3).map(\.position) == [1, 2, 3])
+    #expect(try reader.secrets(tenant: "t1", after: 3, limit: 3).map(\.position) == [4, 5])
+    #expect(try reader.secrets(tenant: "t2", after: .min, limit: 3).isEmpty)
+  }
+
+  @Test func sequencesAreNeverGivenTwice() throws {
+    let store = try open()
+    defer { store.close() }
+    try store.perform { try $0.insert(Self.tenant) }
+    let first = try store.perform { try $0.nextSequence(tenant: "t1") }
+    let second = try store.perform { transaction in
+      try transaction.put(Self.secret("A", transaction.nextSequence(tenant: "t1")))
+      #expect(try transaction.deleteSecret(tenant: "t1", name: "A"))
+      return try transaction.nextSequence(tenant: "t1")
+    }
+    #expect(second == first + 2)
+    #expect(throws: StoreError.conflict) { try store.perform { try $0.nextSequence(tenant: "nobody") } }
+  }
+
+  @Test func anAuditChainHasNoGapsAndNoDoubles() throws {
+    let store = try open()
+    defer { store.close() }
+    try store.perform { try $0.insert(Self.tenant) }
+    try store.perform { try $0.append(Self.audit(1)) }
+    for wrong in [1, 3, 0] as [Int64] {
+      #expect(throws: StoreError.conflict) { try store.perform { try $0.append(Self.audit(wrong)) } }
+    }
+    try store.perform { try $0.append(Self.audit(2)) }
+  }
+
+  @Test func conflictsAndMissingRows() throws {
+    let store = try open()
+    defer { store.close() }
+    try store.perform { try $0.insert(Self.tenant) }
+    #expect(throws: StoreError.conflict) { try store.perform { try $0.insert(Self.tenant) } }
+    let other = TenantRow(id: "t2", name: Self.tenant.name, createdAt: 1, activeKEKVersion: 1, mac: [])
+    #expect(throws: StoreError.conflict) { try store.perform { try $0.insert(other) } }
+    #expect(throws: StoreError.conflict) { try store.perform { try $0.update(other) } }
+    #expect(try store.perform { try $0.deleteSecret(tenant: "t1", name: "none") } == false)
+  }
+
+  struct Refused: Error {}
+
+  @Test func aFailingBodyIsUndoneAlone() throws {
+    let store = try open()
+    defer { store.close() }
+    try store.perform { try $0.insert(Self.tenant) }
+    let outcomes = Outcomes()
+    for number in 0..<200 {
+      outcomes.expectOne()
+      store.write(
+        { transaction in
+          try transaction.put(Self.secret("S\(number)", Int64(number)))
+          if number % 3 == 0 { throw Refused() }
+        }, completion: { outcomes.add(number, $0) })
+    }
+    let results = outcomes.wait()
+    let reader = try store.makeReader()
+    for number in 0..<200 {
+      #expect((results[number] == nil) == (number % 3 == 0))
+      #expect((try reader.secret(tenant: "t1", name: "S\(number)") == nil) == (number % 3 == 0))
+    }
+  }
+
+  @Test func whatWasAcknowledgedIsReadByEveryThread() throws {
+    let store = try open()
+    defer { store.close() }
+    try store.perform { try $0.insert(Self.tenant) }
+    let readers = try (0..<3).map { _ in try store.makeReader() }
+    for number in 0..<300 {
+      try store.perform { try $0.put(Self.secret("S", Int64(number))) }
+      for reader in readers {
+        try reader.turnBegins()
+        #expect(try reader.secret(tenant: "t1", name: "S")?.position == Int64(number))
+        reader.turnEnds()
+      }
+    }
+  }
+
+  @Test func aTurnIsASnapshot() throws {
+    let store = try open()
+    defer { store.close() }
+    try store.perform { try $0.insert(Self.tenant) }
+    let reader = try store.makeReader()
+    try reader.turnBegins()
+    #expect(try reader.secret(tenant: "t1", name: "S") == nil)
+    try store.perform { try $0.put(Self.secret("S", 1)) }
+    #expect(try reader.secret(tenant: "t1", name: "S") == nil)
+    reader.turnEnds()
+    #expect(try reader.secret(tenant: "t1", name: "S") != nil)
+  }
+
+  @Test func afterCloseNothingIsTaken() throws {
+    let store = try open()
+    store.close()
+    #expect(throws: StoreError.unavailable(.draining)) { try store.perform { try $0.setRecord("x", []) } }
+    store.close()
+  }
+
+  @Test func everythingIsThereAfterReopening() throws {
+    let first = try open()
+    try first.perform { try $0.insert(Self.tenant) }
+    first.close()
+    let second = try open()
+    defer { second.close() }
+    #expect(try second.makeReader().tenant("t1") == Self.tenant)
+  }
+}
+
+@Suite struct SQLiteStoreTests {
+  private let directory = TemporaryDirectory()
+  private var path: String { directory.path + "/store" }
+
+  @Test func oneProcessHasTheStore() throws {
+    let first = try SQLiteStore(directory: path)
+    #expect(throws: StoreError.locked) { try SQLiteStore(directory: path) }
+    first.close()
+    try SQLiteStore(directory: path).close()
+  }
+
+  @Test func aSuccessorReadsAtOnceAndWritesOnceTheLockIsFree() throws {
+    let first = try SQLiteStore(directory: path)
+    try first.perform { try $0.setRecord("x", [1]) }
+    let second = try SQLiteStore(directory: path, lock: .awaited)
+    let reader = try second.makeReader()
+    #expect(try reader.record("x") == [1])
+    let outcomes = Outcomes()
+    outcomes.expectOne()
+    second.write({ try $0.setRecord("x", [2]) }, completion: { outcomes.add(0, $0) })
+    try first.perform { try $0.setRecord("x", [3]) }
+    #expect(try reader.record("x") == [3])
+    first.close()
+    #expect(outcomes.wait()[0] != nil)
+    #expect(try reader.record("x") == [2])
+    second.close()
+  }
+
+  @Test func aNewerStoreIsRefusedUntouched() throws {
+    try SQLiteStore(directory: path).close()
+    var bytes = try Vectors.bytes(path + "/coffer.db")
+    // PRAGMA user_version lies at offset 60 of the header.
+    bytes.replaceSubrange(60..<64, with: [0, 0, 0, 99])
+    try write(bytes, to: path + "/coffer.db")
+    #expect(throws: StoreError.newerSchema(found: 99, supported: 1)) { try SQLiteStore(directory: path) }
+    #expect(try Vectors.bytes(path + "/coffer.db") == bytes)
+  }
+
+  @Test func aForeignOrBrokenFileIsRefused() throws {
+    try SQLiteStore(directory: path).close()
+    try write(
+      Array("not a database, but long enough to have a header of one hundred bytes, which is what is read of it first".utf8),
+      to: path + "/coffer.db")
+    #expect(throws: StoreError.corrupt) { try SQLiteStore(directory: path) }
+  }
+
+  @Test func theStoredSchemaOfVersionOneOpens() throws {
+    try SQLiteStore(directory: path).close()
+    let bytes = try Vectors.bytes(path + "/coffer.db")
+    #expect(Array(bytes[68..<72]) == Array("Cofr".utf8))
+    #expect(Array(bytes[60..<64]) == [0, 0, 0, 1])
+  }
+
+  @Test func manyWritersShareCommits() throws {
+    let store = try SQLiteStore(directory: path)
+    let outcomes = Outcomes()
+    for number in 0..<4_000 {
+      outcomes.expectOne()
+      store.write({ try $0.setRecord("x", [UInt8(truncatingIfNeeded: number)]) }, completion: { outcomes.add(number, $0) })
+    }
+    #expect(outcomes.wait().count == 4_000)
+    #expect(store.commitFigures.writes == 4_000)
+    #expect(store.commitFigures.commits < 4_000)
+    #expect(store.commitFigures.largestBatch > 1)
+    store.close()
+  }
+}
