@@ -1,1 +1,212 @@
+import Model
+import StrictJSON
+import TestSupport
 import Testing
+
+private let now = UTCTime(unixMicroseconds: 1_795_478_400_000_000)
+
+/// Tokens of these tests: `gAAAAA:` and the text; `gAAAAA!` opens with no key.
+private func open(_ text: JSONString) -> TokenOpening {
+  guard text.utf8.starts(with: "gAAAAA".utf8) else { return .notAToken }
+  guard text.utf8.starts(with: "gAAAAA:".utf8) else { return .doesNotOpen }
+  return .opened(JSONString(utf8: Array(text.utf8.dropFirst(7))))
+}
+
+private func json(_ text: String) throws -> JSONValue { try JSONValue.parse(Array(text.utf8), limits: .settings) }
+
+private func apply(_ body: String, to document: SettingsDocument = .defaults(now: now)) throws -> SettingsDocument {
+  try document.applying(SettingsPatch(body: json(body)), opening: open, now: now)
+}
+
+private func apply(agent diff: String, to document: SettingsDocument = .defaults(now: now)) throws -> SettingsDocument {
+  try apply("{\"agent_settings_diff\":" + diff + "}", to: document)
+}
+
+private func plain(_ document: SettingsDocument) throws -> JSONValue {
+  try JSONValue.parse(document.rendered().plaintext(), limits: .settings)["agent_settings"]
+}
+
+private func redacted(_ document: SettingsDocument) throws -> JSONValue {
+  try JSONValue.parse(document.rendered().redacted(), limits: .settings)["agent_settings"]
+}
+
+@Suite struct SecretNameTests {
+  @Test func everyVector() throws {
+    let file = try Vectors.own("names/secret_names.json")
+    for item in file["cases"].list {
+      #expect((SecretName(item["name"].string?.utf8 ?? []) != nil) == item["valid"].bool, "\(item["why"].text)")
+    }
+    #expect(file["cases"].list.count == 48)
+  }
+}
+
+@Suite struct SettingsMergeTests {
+  @Test(arguments: [
+    "{\"llm\":{\"num_retries\":\"three\"}}", "{\"llm\":{\"model\":\"\"}}", "{\"llm\":{\"model\":null}}", "{\"llm\":\"gpt\"}",
+    "{\"schema_version\":99}",
+    "{\"schema_version\":true}", "{\"schema_version\":\"5\"}", "{\"schema_version\":-1}", "{\"condenser\":{\"max_size\":19}}",
+    "{\"condenser\":{\"minimum_progress\":1}}", "{\"condenser\":{\"condenser_kind\":\"x\"}}", "{\"llm\":{\"api_key\":5}}",
+    "{\"llm\":{\"top_p\":1.5}}",
+    "{\"llm\":{\"num_retries\":7.5}}", "{\"llm\":{\"num_retries\":-1}}", "{\"llm\":{\"stream\":\"maybe\"}}",
+    "{\"llm\":{\"auth_type\":\"x\"}}",
+    "{\"llm\":{\"temperature\":1e999}}", "{\"tools\":[{\"name\":\" \"}]}", "{\"tools\":{}}", "{\"agent\":5}", "{\"agent_kind\":\"robot\"}",
+    "{\"agent_kind\":5}", "{\"mcp_config\":{\"a\":{\"unknown\":1}}}", "{\"mcp_config\":{\"a\":{\"transport\":\"stdio\"}}}",
+    "{\"mcp_config\":{\"a\":{\"transport\":\"http\"}}}", "{\"mcp_config\":{\"a\":{\"url\":\"u\",\"enabled\":null}}}",
+    "{\"mcp_config\":{\"a\":{\"headers\":{\"A\":null}}}}", "{\"mcp_config\":{\"a\":{\"auth\":\"bearer\"}}}",
+    "{\"mcp_config\":{\"a\":{\"url\":\"u\",\"auth\":{\"strategy\":\"none\"},\"headers\":{\"Authorization\":\"x\"}}}}",
+    "{\"mcp_config\":{\"mcpServers\":{\"a\":{\"url\":\"u\"}}}}", "{\"agent_context\":{\"secrets\":{\"A\":null}}}",
+    "{\"agent_context\":{\"secrets\":{\"A\":{\"kind\":\"X\"}}}}", "{\"agent_context\":{\"skills\":[{\"name\":\"a\"},{\"name\":\"a\"}]}}",
+  ])
+  func refuses(_ diff: String) throws { #expect(throws: SettingsError.invalid) { try apply(agent: diff) } }
+
+  private static let conversions: [(String, JSONValue)] = [
+    ("{\"llm\":{\"num_retries\":\"7\",\"timeout\":true,\"temperature\":\"0.5\"}}", ["num_retries": 7, "timeout": 1]),
+    ("{\"llm\":{\"num_retries\":7.0,\"stream\":\"YES\",\"drop_params\":0}}", ["num_retries": 7, "stream": true, "drop_params": false]),
+    ("{\"llm\":{\"model\":\"azure/x\"}}", ["api_version": "2024-12-01-preview"]),
+    ("{\"llm\":{\"model\":\"openai/x\",\"base_url\":\"https://api.openai.com/\"}}", ["base_url": nil]),
+    ("{\"llm\":null}", ["model": "gpt-5.5"]),
+  ]
+
+  @Test(arguments: conversions)
+  func converts(_ diff: String, _ expected: JSONValue) throws {
+    let llm = try plain(apply(agent: diff))["llm"]
+    for member in expected.object?.members ?? [] { #expect(llm[member.name] == member.value) }
+  }
+
+  @Test func nullsResetAndKindsStartOver() throws {
+    var document = try apply(agent: "{\"llm\":{\"model\":\"m\",\"api_key\":\"k\",\"base_url\":\"u\"},\"agent\":\"A\"}")
+    document = try apply(agent: "{\"llm\":{\"base_url\":null},\"agent\":null}", to: document)
+    #expect(try plain(document)["llm"]["base_url"] == nil)
+    #expect(try plain(document)["agent"] == "CodeActAgent")
+    document = try apply(agent: "{\"agent_kind\":\"acp\",\"llm\":{\"model\":\"m\",\"api_key\":\"**********\"}}", to: document)
+    #expect(try plain(document)["agent_kind"] == "acp")
+    #expect(try plain(document)["llm"]["api_key"] == nil)
+    document = try apply(agent: "{\"agent_kind\":\"llm\"}", to: document)
+    #expect(try plain(document)["agent_kind"] == "openhands")
+  }
+
+  @Test func masksKeepAndBlanksClear() throws {
+    let document = try apply(
+      agent:
+        "{\"llm\":{\"api_key\":\"k1\",\"extra_headers\":{\"X-Api-Key\":\"h\",\"X-Title\":\"t\"}},\"mcp_config\":{\"a\":{\"url\":\"u\",\"env\":{\"T\":\"e\"}}},\"agent_context\":{\"secrets\":{\"C\":\"c\",\"E\":\"\"}}}"
+    )
+    let again = try apply(
+      agent:
+        "{\"llm\":{\"api_key\":\"**********\",\"aws_session_token\":\"**********\",\"extra_headers\":{\"X-Api-Key\":\"**********\"}},\"mcp_config\":{\"a\":{\"env\":{\"T\":\"**********\",\"N\":\"**********\"}}},\"agent_context\":{\"secrets\":{\"C\":\"**********\"}}}",
+      to: document)
+    #expect(try plain(again) == plain(document))
+    for blank in ["\"\"", "\" \\t\"", "null"] {
+      #expect(try plain(apply(agent: "{\"llm\":{\"api_key\":\(blank)}}", to: document))["llm"]["api_key"] == nil)
+    }
+  }
+
+  @Test func tokensOpenOrAreNamed() throws {
+    let document = try apply(agent: "{\"llm\":{\"api_key\":\"gAAAAA:inner\"},\"agent_context\":{\"secrets\":{\"A\":\"gAAAAA:ctx\"}}}")
+    #expect(try plain(document)["llm"]["api_key"] == "inner")
+    #expect(try plain(document)["agent_context"]["secrets"]["A"] == "ctx")
+    let pointers = ["/agent_settings_diff/llm/api_key", "/agent_settings_diff/mcp_config/a~1b/env/T"]
+    #expect(throws: SettingsError.tokensDoNotOpen(pointers)) {
+      try apply(
+        agent: "{\"llm\":{\"api_key\":\"gAAAAA!\"},\"mcp_config\":{\"a/b\":{\"url\":\"u\",\"env\":{\"T\":\"gAAAAA!\"}}}}", to: document)
+    }
+  }
+
+  @Test func conversationAndMiscRules() throws {
+    for refused in ["{\"max_iterations\":null}", "{\"max_iterations\":0}", "{\"confirmation_mode\":null}", "{\"security_analyzer\":\"x\"}"]
+    {
+      #expect(throws: SettingsError.invalid) { try apply("{\"conversation_settings_diff\":\(refused)}") }
+    }
+    var document = try apply("{\"misc_settings_diff\":{\"ui\":{\"a\":1,\"l\":[1]},\"n\":1.50}}")
+    document = try apply("{\"misc_settings_diff\":{\"ui\":{\"a\":null,\"l\":[2]},\"n\":null,\"f\":{\"x\":null}}}", to: document)
+    let misc = try JSONValue.parse(document.rendered().redacted(), limits: .settings)["misc_settings"]
+    #expect(misc == ["ui": ["l": [2]], "n": nil, "f": ["x": nil]])
+  }
+
+  /// What was read and sent back unchanged changes no secret, in every mode, for every kind of secret place.
+  @Test func readingAndSendingBackChangesNothing() throws {
+    let document = try apply(
+      agent: """
+        {"llm":{"model":"m","api_key":"k","aws_access_key_id":"i","extra_headers":{"X-Token":"h","X-Title":"t"},"litellm_extra_body":{"api_key":"b","metadata":{"password":["p",{"x":"q"}],"n":1}}},
+         "verification":{"critic_api_key":"v"},
+         "agent_context":{"secrets":{"A":"gone","S":{"kind":"StaticSecret","value":"s"},"L":{"kind":"LookupSecret","url":"http://x/y","headers":{"X-Session-API-Key":"l","Accept":"*"}}}},
+         "mcp_config":{"a":{"command":"c","env":{"T":"e"}},"b":{"url":"u","headers":{"H":"g"}},"c":{"url":"u","auth":{"strategy":"bearer","value":"w"}},
+          "d":{"url":"u","auth":{"strategy":"basic","username":"n","password":"p\\"\\u0001"}},"e":{"url":"u","auth":{"strategy":"header","headers":{"Q":"r"}}},
+          "f":{"url":"u","auth":{"strategy":"oauth2","authentication":{"type":"oauth","client_secret":"o"},"state":{"tokens":{"access_token":"a","refresh_token":"f","id_token":"d"},"client_info":{"client_secret":"z"}}}}}}
+        """)
+    let rendered = document.rendered()
+    let modes: [[UInt8]] = [
+      rendered.redacted(), rendered.plaintext(),
+      rendered.encrypted { text in Array("gAAAAA:".utf8) + text.utf8.map { $0 < 0x20 || $0 == 0x22 ? 0x3F : $0 } },
+    ]
+    // The sealing of these tests escapes nothing, so the one odd text stays out of the third mode.
+    for (index, body) in modes.enumerated() {
+      let agent = try JSONValue.parse(body, limits: .settings)["agent_settings"]
+      let again = try document.applying(SettingsPatch(body: ["agent_settings_diff": agent]), opening: open, now: now)
+      if index < 2 { #expect(try plain(again) == plain(document)) }
+      #expect(again.rendered().slots.count == rendered.slots.count)
+    }
+    #expect(rendered.slots.count == 19)
+    let shown = String(decoding: rendered.redacted(), as: UTF8.self)
+    #expect(!shown.contains("\"gone\"") && shown.contains("\"X-Title\":\"t\"") && shown.contains("\"Accept\":\"*\""))
+  }
+}
+
+@Suite struct MigrationTests {
+  @Test func olderShapesMigrate() throws {
+    let agent = try plain(
+      apply(
+        agent: """
+          {"schema_version":0,"llm":{"model":"litellm_proxy/glm-5","base_url":"https://llm-proxy.app.all-hands.dev/v1/"},
+           "verification":{"confirmation_mode":true,"critic_enabled":true},
+           "mcp_config":{"mcpServers":{"sse":{"url":"https://mcp.linear.app/sse","transport":"sse","odd":1},
+            "a":{"type":"shttp","url":"u","api_key":"k"},"b":{"url":"u","auth":"tok"},"c":{"url":"u","headers":{"authorization":"Bearer x"}},
+            "d":{"url":"u","headers":{"Authorization":"Basic y","X":"z"}}}}}
+          """))
+    #expect(agent["schema_version"] == 5)
+    #expect(agent["llm"]["model"] == "openhands/glm-5" && agent["llm"]["base_url"] == nil)
+    #expect(agent["verification"]["critic_enabled"] == true)
+    let servers = agent["mcp_config"]
+    #expect(servers["a"]["transport"] == "http" && servers["a"]["auth"] == ["strategy": "api_key", "value": "k"])
+    #expect(servers["b"]["auth"] == ["strategy": "bearer", "value": "tok"])
+    #expect(servers["c"]["auth"] == ["strategy": "bearer", "value": "x"] && servers["c"]["headers"] == .null)
+    #expect(
+      servers["d"]["auth"] == ["strategy": "header", "headers": ["Authorization": "Basic y"]] && servers["d"]["headers"] == ["X": "z"])
+    #expect(servers["shttp"]["url"] == "https://mcp.linear.app/mcp")
+    #expect(servers.object?.members.last?.name == "shttp")
+  }
+}
+
+@Suite struct RenderedSettingsTests {
+  @Test func survivesItsStoredForm() throws {
+    let rendered = try apply(agent: "{\"llm\":{\"api_key\":\"k\"}}").rendered()
+    let encoded = rendered.encoded()
+    let read = try unsafe RenderedSettings(encoded: encoded.span.bytes)
+    #expect(read.json == rendered.json && read.slots == rendered.slots)
+    #expect(try plain(SettingsDocument(read))["llm"]["api_key"] == "k")
+  }
+
+  @Test func damagedFormsAreRefusedOrHarmless() throws {
+    let encoded = try apply(agent: "{\"llm\":{\"api_key\":\"k\"}}").rendered().encoded()
+    for index in 0..<16 {
+      for value in [0, 1, 0x7F, 0xFF] as [UInt8] {
+        var changed = encoded
+        changed[index] = value
+        if let read = unsafe try? RenderedSettings(encoded: changed.span.bytes) { #expect(!read.redacted().isEmpty) }
+      }
+    }
+    for count in 0..<16 {
+      let short = Array(encoded[..<count])
+      let read = try? unsafe RenderedSettings(encoded: short.span.bytes)
+      #expect(read?.json == nil)
+    }
+  }
+}
+
+@Suite struct UTCTimeTests {
+  @Test(arguments: [
+    (Int64(0), "1970-01-01T00:00:00.000Z"), (1_700_000_000_123_456, "2023-11-14T22:13:20.123Z"),
+    (951_782_400_000_000, "2000-02-29T00:00:00.000Z"),
+    (4_102_444_799_999_999, "2099-12-31T23:59:59.999Z"),
+  ])
+  func prints(_ microseconds: Int64, _ text: String) { #expect(UTCTime(unixMicroseconds: microseconds).text == text) }
+}
