@@ -82,7 +82,7 @@ let package = Package(
     tests("Store", ["Threads"]),
     tests("Service", ["Model", "Store", "KeyRing", "Ciphers", "SecretMemory", "StrictJSON"]),
     tests("HTTPMessages", ["StrictJSON", "SecretMemory"]),
-    tests("SettingsAPI", ["Service", "Model", "Store", "KeyRing", "HTTPMessages", "StrictJSON", "SecretMemory"]),
+    tests("SettingsAPI", ["Service", "Model", "Store", "KeyRing", "HTTPMessages", "StrictJSON", "SecretMemory", "Threads"]),
     tests("AdminAPI", ["Service", "Model", "Store", "KeyRing", "HTTPMessages", "StrictJSON", "SecretMemory"]),
     tests("Responder", ["HTTPMessages", "SecretMemory", "CShim"]),
     tests("Configuration", ["SecretMemory"]),

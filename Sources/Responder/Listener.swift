@@ -9,6 +9,9 @@ package final class Listener: Sendable {
   /// Peers' uids; nil lets every uid in that the file's mode lets in.
   let allowedUIDs: Set<UInt32>?
 
+  /// For tests that hand a socket over.
+  package var testDescriptor: Int32 { descriptor }
+
   private init(descriptor: Int32, isLocalOperator: Bool, allowedUIDs: Set<UInt32>?) {
     self.descriptor = descriptor
     self.isLocalOperator = isLocalOperator

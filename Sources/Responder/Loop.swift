@@ -69,7 +69,7 @@ internal import Threads
     while true {
       let count = unsafe epoll_wait(epoll, &events, Int32(events.count), timeout)
       for index in 0..<Int(max(0, count)) {
-        unsafe withUnsafePointer(to: &events[index]) { event in dispatch(unsafe shim_epoll_data(event)) }
+        unsafe withUnsafePointer(to: &events[index]) { event in dispatch(unsafe shim_epoll_data(event), unsafe shim_epoll_events(event)) }
       }
       endTurn()
       sweep()
@@ -80,11 +80,13 @@ internal import Threads
   private var timeout: Int32 { acceptsAgainAt != nil || shared.phase != .serving || hasPartial ? 100 : 1000 }
   private var hasPartial = false
 
-  private func dispatch(_ data: UInt64) {
+  private func dispatch(_ data: UInt64, _ events: UInt32) {
     switch data & ~0xFFFF_FFFF {
     case Self.inboxTag: for connection in inbox.take() { look(connection) }
     case Self.listenerTag: accept(Int(data & 0xFFFF_FFFF))
-    default: if let connection = connections[Int32(truncatingIfNeeded: data)] { look(connection) }
+    default:
+      guard let connection = connections[Int32(truncatingIfNeeded: data)] else { return }
+      look(connection, hasEnded: events & (EPOLLRDHUP.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0)
     }
   }
 
@@ -152,7 +154,7 @@ internal import Threads
   }
 
   /// Does whatever the connection is due: the rest of an answer, its end, or its next request.
-  private func look(_ connection: Connection) {
+  private func look(_ connection: Connection, hasEnded: Bool = false) {
     guard connections[connection.descriptor] === connection else { return }
     if !connection.flush() {
       let events = EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
@@ -174,11 +176,12 @@ internal import Threads
     case .busy, .unsent: return
     case .over: remove(connection)
     case .ready(let parsed): answer(parsed, on: connection)
-    case .free: read(connection)
+    case .free: read(connection, hasEnded: hasEnded)
     }
   }
 
-  private func read(_ connection: Connection) {
+  /// - Parameter hasEnded: nothing will come after what is there; then a part of a request stays a part.
+  private func read(_ connection: Connection, hasEnded: Bool) {
     let count = unsafe shim_peek(connection.descriptor, buffer.baseAddress, UInt(buffer.count))
     guard count > 0 else {
       if count == 0 || (errno != EAGAIN && errno != EINTR) { remove(connection) }
@@ -191,7 +194,9 @@ internal import Threads
       shared.count(\.refusedRecords)
       remove(connection)
     case .partial(let keepsConnection):
-      if unsafe count == buffer.count {
+      if unsafe hasEnded && count < buffer.count {
+        remove(connection)
+      } else if unsafe count == buffer.count {
         readElsewhere(connection, keepsConnection: keepsConnection)
       } else {
         hasPartial = true

@@ -32,6 +32,20 @@ enum Route: Sendable {
     Entry(methods: [.delete], pattern: "/api/settings/secrets/{name}", route: .deleteSecret),
   ]
 
+  private static let unservedAreas: Set<[UInt8]> = Set(
+    [
+      "conversations", "profiles", "agent-profiles", "llm", "workspaces", "mcp", "skills", "plugins", "tools", "hooks", "bash", "file",
+      "git",
+      "vscode", "desktop", "auth",
+    ].map { Array($0.utf8) })
+
+  /// True below `/api` where the agent server has routes and this one has none.
+  static func isUnserved(_ target: RequestTarget) -> Bool {
+    guard target.segments.count >= 2, target.segments[0] == Array("api".utf8) else { return false }
+    if target.segments[1] == Array("settings".utf8) { return target.segments.count > 3 && target.segments[2] == Array("mcp".utf8) }
+    return unservedAreas.contains(target.segments[1])
+  }
+
   /// True where no key is asked for (spec section 1.2).
   var isOpen: Bool {
     switch self {

@@ -32,7 +32,7 @@ package final class SettingsAPI {
 
   private func routed(_ request: Request) -> Answer {
     switch router.match(request.target, request.method) {
-    case .notFound: return .now(Failure.response(.notFound, "Not Found"))
+    case .notFound: return .now(unserved(request) ?? Failure.response(.notFound, "Not Found"))
     case .methodNotAllowed(let allow): return .now(Failure.response(.methodNotAllowed, "Method Not Allowed", headers: [("Allow", allow)]))
     case .trailingSlash: return .now(redirect(request))
     case .found(let route, let parameters):
@@ -45,6 +45,15 @@ package final class SettingsAPI {
         }
       } catch { return .now(Failure.response(error)) }
     }
+  }
+
+  /// Parts of the agent server's API that this server does not have: a key is asked for as there, then 501 says so.
+  private func unserved(_ request: Request) -> Response? {
+    guard Route.isUnserved(request.target) else { return nil }
+    do throws(ServiceError) {
+      _ = try desk.authenticate(request[.sessionKey])
+      return Failure.server(501, "This server keeps settings and secrets; it does not serve this part of the API")
+    } catch { return Failure.response(error) }
   }
 
   /// A refusal for lack of rights is written into the audit chain before it is sent.
