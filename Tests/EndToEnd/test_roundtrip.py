@@ -9,7 +9,7 @@ KINDS = {
     "openhands": SECRET_SETTINGS,
     "acp": {
         "agent_kind": "acp",
-        "llm": {"api_key": "value-acp-key", "aws_session_token": "value-acp-session"},
+        "llm": {"model": "openai/gpt-4o", "api_key": "value-acp-key", "aws_session_token": "value-acp-session"},
         "mcp_config": SECRET_SETTINGS["mcp_config"],
     },
 }

@@ -186,7 +186,7 @@ class SettingsTests(CofferTestCase):
         status, _, body = self.coffer.direct("GET", "/ready", key=None)
         self.assertEqual((status, body), (200, b'{"status":"ready"}'))
         self.assertEqual(self.coffer.direct("GET", "/api/settings", key=None)[0], 401)
-        self.assertEqual(self.coffer.direct("GET", "/api/settings/secrets/../secrets")[0], 400)
+        self.assertIn(self.coffer.direct("GET", "/api/settings/secrets/../secrets")[0], (400, 404))
 
     def test_doubled_parameter_is_refused(self):
         key = self.coffer.keys["sessionKey"].encode()
