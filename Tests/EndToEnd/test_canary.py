@@ -4,6 +4,7 @@ for, whatever goes wrong on the way."""
 import json
 import os
 import pathlib
+import signal
 import socket
 import tempfile
 import time
@@ -89,6 +90,7 @@ class CanaryTests(CofferTestCase):
         self.call("PATCH", "/api/settings", {"active_profile": "no " + text})
         self.call("PATCH", "/api/settings", {"active_agent_profile_id": text})
         self.call("PATCH", "/api/settings", [text])
+        self.call("PATCH", "/api/settings", {text: text})
         for body in (b'{"a": "%s"', b'{"%s": 1, "%s": 2}', b'{"name": "%s\xff"}', b'["%s",]', b"%s", b'"\\ud800%s"'):
             data = body.replace(b"%s", text.encode())
             self.call("PATCH", "/api/settings", data)
@@ -154,6 +156,21 @@ class CanaryTests(CofferTestCase):
             return os.readlink("/proc/%d/exe" % pid) != ""
         except OSError:
             return False
+
+    def test_a_silent_responder_puts_nothing_in_the_logs(self):
+        """nginx reports an upstream that does not answer; its line must not carry the request."""
+        text = "canary-silent-%s" % os.urandom(12).hex()
+        pid = self.coffer.responder()
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            answer = self.ask("GET", "/api/settings?" + text, headers={"Referer": "http://h/" + text})
+        finally:
+            os.kill(pid, signal.SIGCONT)
+            self.ask.close()
+        self.assertEqual(answer.status, 504)
+        self.assertEqual(canaries.search(answer.body, [text]), [])
+        findings = canaries.search_folder(self.coffer.folder, [text]) + canaries.search_folder(self.coffer.home, [text])
+        self.assertEqual(findings, [])
 
     def test_every_refusal_is_met(self):
         """The tour above is worth something only if it meets the refusals."""

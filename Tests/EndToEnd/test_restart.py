@@ -4,6 +4,7 @@ COFFER_ROUNDS_RESTART sets the rounds of T31 (5 by default)."""
 
 import http.client
 import os
+import pathlib
 import signal
 import threading
 import time
@@ -64,6 +65,7 @@ class RestartTests(CofferTestCase):
             stopping.set()
             for load in loads:
                 load.join(60)
+                load.ask.close()
         return loads
 
     def wait_for_another(self, old, seconds=20):
@@ -79,9 +81,16 @@ class RestartTests(CofferTestCase):
 
     def wait_for_end(self, pid, seconds=20):
         end = time.monotonic() + seconds
-        while os.path.exists("/proc/%d" % pid) and "State:\tZ" not in open("/proc/%d/status" % pid).read():
+        while os.path.exists("/proc/%d" % pid) and "State:\tZ" not in self.state(pid):
             self.assertLess(time.monotonic(), end, "the old process still runs")
             time.sleep(0.05)
+
+    @staticmethod
+    def state(pid):
+        try:
+            return pathlib.Path("/proc/%d/status" % pid).read_text()
+        except OSError:
+            return "State:\tZ"
 
     def check_no_failure(self, start_successor):
         def work():
