@@ -50,7 +50,7 @@ let package = Package(
     module("Service", ["Model", "Store", "KeyRing", "Ciphers", "SecretMemory", "StrictJSON"]),
     module("HTTPMessages", ["SecretMemory"]),
     module("SettingsAPI", ["Service", "Model", "HTTPMessages", "StrictJSON", "SecretMemory"]),
-    module("AdminAPI", ["Service", "Model", "HTTPMessages", "StrictJSON", "SecretMemory"]),
+    module("AdminAPI", ["Service", "Store", "Model", "HTTPMessages", "StrictJSON", "SecretMemory", "Threads"]),
     module("Responder", ["HTTPMessages", "SecretMemory", "CFastCGI", "CShim", "Threads"]),
     module("Configuration", ["StrictJSON", "SecretMemory"]),
     module("FastCGIClient", ["CShim"]),

@@ -47,6 +47,7 @@ package enum SettingName: String, Sendable, CaseIterable {
   static let flags = Dictionary(uniqueKeysWithValues: allCases.map { ($0.flag, $0) })
   static let variables = Dictionary(uniqueKeysWithValues: allCases.map { ($0.variable, $0) })
 
-  /// Variables with our prefix that are no settings of the server: where the command line finds the shipped nginx files.
-  static let otherVariables: Set<String> = ["COFFER_SHARE"]
+  /// Variables with our prefix that are no settings: where the command line finds the shipped nginx files, and the pipe
+  /// into which a successor says that it serves.
+  static let otherVariables: Set<String> = ["COFFER_SHARE", "COFFER_READY_FD"]
 }

@@ -1,0 +1,73 @@
+internal import HTTPMessages
+internal import Model
+internal import SecretMemory
+internal import Service
+internal import Store
+internal import StrictJSON
+
+/// Rows as they leave. Digests, MACs and sealed bytes never do.
+enum AdminRendering {
+  static func key(_ row: APIKeyRow) -> JSONObject {
+    var object = JSONObject()
+    object["id"] = text(row.id)
+    object["tenant"] = text(row.tenant)
+    object["kind"] = text(row.kind)
+    object["level"] = row.kind == APIKeyKind.session.rawValue ? text(row.role) : nil as JSONValue
+    object["role"] = row.kind == APIKeyKind.session.rawValue ? nil as JSONValue : text(row.role)
+    object["name"] = text(row.name)
+    object["createdAt"] = time(row.createdAt)
+    object["expiresAt"] = row.expiresAt.map(time) ?? .null
+    object["revokedAt"] = row.revokedAt.map(time) ?? .null
+    return object
+  }
+
+  static func tenant(_ row: TenantRow, isDefault: Bool) -> JSONValue {
+    ["id": text(row.id), "name": text(row.name), "isDefault": .bool(isDefault), "createdAt": time(row.createdAt)]
+  }
+
+  static func entry(_ row: AuditRow) -> JSONValue {
+    [
+      "sequence": .number(JSONNumber(row.sequence)), "at": text(row.at), "actorType": text(row.actorType), "actorId": text(row.actorID),
+      "keyId": text(row.keyID), "action": text(row.action), "scope": text(row.scope), "scopeId": text(row.scopeID),
+      "secretId": text(row.secretID), "fieldKey": text(row.fieldKey), "revision": text(row.revision), "outcome": text(row.outcome),
+      "requestId": text(row.requestID), "details": text(row.details), "hash": text(hexadecimal(row.hash)),
+    ]
+  }
+
+  static func head(_ head: AuditHead?) -> JSONValue {
+    ["sequence": .number(JSONNumber(head?.sequence ?? 0)), "hash": head.map { text(hexadecimal($0.hash)) } ?? .null]
+  }
+
+  static func verdict(_ verdict: AuditVerdict) -> JSONValue {
+    [
+      "ok": .bool(verdict.isIntact), "entries": .number(JSONNumber(verdict.entries)),
+      "firstBad": verdict.firstBad.map { .number(JSONNumber($0)) } ?? .null,
+    ]
+  }
+
+  static func text(_ value: String) -> JSONValue { .string(JSONString(value)) }
+
+  /// Unix milliseconds as RFC 3339; null for what no clock says.
+  static func time(_ milliseconds: Int64) -> JSONValue {
+    let (microseconds, overflows) = milliseconds.multipliedReportingOverflow(by: 1000)
+    return overflows ? .null : text(UTCTime(unixMicroseconds: microseconds).text)
+  }
+
+  private static func hexadecimal(_ bytes: [UInt8]) -> String {
+    bytes.map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
+  }
+}
+
+extension NewKey {
+  /// The key's row and, this once, its text. The text needs no escapes: it is made of letters, digits and underscores.
+  func response(requestID: String, time: String) -> Response {
+    var bytes = Array("{\"data\":".utf8) + JSONValue.object(AdminRendering.key(row)).serialized().dropLast()
+    bytes += Array(",\"key\":\"".utf8)
+    bytes.reserveCapacity(bytes.count + 512)
+    token.withBytes { token in unsafe token.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) } }
+    let tail: JSONValue = ["requestId": AdminRendering.text(requestID), "timestamp": AdminRendering.text(time)]
+    bytes += Array("\"},".utf8) + tail.serialized().dropFirst()
+    defer { for index in bytes.indices { bytes[index] = 0 } }
+    return Response(status: Status(201), contentType: "application/json", body: .secret(SecretBytes(copying: bytes)))
+  }
+}

@@ -1,0 +1,27 @@
+internal import HTTPMessages
+
+/// The operator surface, as far as keys, tenants and audit go. `default` in the place of a tenant's id means the default tenant.
+enum AdminRoute: Sendable {
+  case status
+  case tenants, createTenant
+  case keys, createKey, revokeKey
+  case auditEntries, auditHead, verifyAudit
+
+  struct Entry: Sendable {
+    let methods: [HTTPMethod]
+    let pattern: StaticString
+    let route: AdminRoute
+  }
+
+  static let table: [Entry] = [
+    Entry(methods: [.get], pattern: "/admin/v1/status", route: .status),
+    Entry(methods: [.get], pattern: "/admin/v1/tenants", route: .tenants),
+    Entry(methods: [.post], pattern: "/admin/v1/tenants", route: .createTenant),
+    Entry(methods: [.get], pattern: "/admin/v1/tenants/{tenant}/keys", route: .keys),
+    Entry(methods: [.post], pattern: "/admin/v1/tenants/{tenant}/keys", route: .createKey),
+    Entry(methods: [.delete], pattern: "/admin/v1/keys/{id}", route: .revokeKey),
+    Entry(methods: [.get], pattern: "/admin/v1/tenants/{tenant}/audit", route: .auditEntries),
+    Entry(methods: [.get], pattern: "/admin/v1/tenants/{tenant}/audit/head", route: .auditHead),
+    Entry(methods: [.get, .post], pattern: "/admin/v1/tenants/{tenant}/audit/verify", route: .verifyAudit),
+  ]
+}
