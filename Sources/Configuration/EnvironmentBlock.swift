@@ -16,6 +16,12 @@ package enum EnvironmentBlock {
     return bytes.split(separator: 0).map(Array.init)
   }
 
+  /// The names of the variables among `entries` that hold keys.
+  package static func secretNames(in entries: [[UInt8]]) -> [String] {
+    let names = entries.map { String(decoding: $0.prefix { $0 != UInt8(ascii: "=") }, as: UTF8.self) }
+    return Set(names.filter(Environment.isSecret)).sorted()
+  }
+
   /// Overwrites every entry of these names in place and forgets them: unsetenv alone leaves the text readable in
   /// /proc/self/environ. Call it before a second thread starts.
   package static func scrub(_ names: some Sequence<String>) {
