@@ -1,3 +1,4 @@
+internal import AdminAPI
 internal import Configuration
 internal import Glibc
 internal import HTTPMessages
@@ -106,8 +107,9 @@ struct Server {
     let cors = CORSPolicy(
       origins: configuration.corsOrigins.value, dockerHost: configuration.dockerHost?.value, matchesPattern: matches)
     let info = ServerInfo(release: Release.version, started: Clock.milliseconds())
+    let facts = AdminFacts(release: Release.version, started: Clock.milliseconds(), processID: getpid())
     let threads = configuration.threads.value == 0 ? Processors.count : configuration.threads.value
-    let responder = try Responder(threads: threads, listeners: try listeners()) { try Handler(service, cors: cors, info: info) }
+    let responder = try Responder(threads: threads, listeners: try listeners()) { try Handler(service, cors: cors, info: info, facts: facts) }
     try? PIDFile.write(directory: configuration.directory.value)
     log.write(.started(version: Release.version, socket: configuration.socket.value, threads: threads))
     successor.tellReady()

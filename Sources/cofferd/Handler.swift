@@ -10,10 +10,10 @@ final class Handler: RequestHandler {
   private let settings: SettingsAPI
   private let admin: AdminAPI
 
-  init(_ service: Service, cors: CORSPolicy, info: ServerInfo) throws {
+  init(_ service: Service, cors: CORSPolicy, info: ServerInfo, facts: AdminFacts) throws {
     desk = try Desk(service)
     settings = SettingsAPI(desk: desk, cors: cors, info: info)
-    admin = AdminAPI(desk: desk)
+    admin = AdminAPI(desk: desk, facts: facts)
   }
 
   /// A snapshot that cannot be taken shows in the reads: each then sees the newest state or fails by itself.
@@ -21,7 +21,7 @@ final class Handler: RequestHandler {
   func turnEnds() { desk.turnEnds() }
 
   func handle(_ request: Request) -> Answer {
-    request.target.segments.first.map { Array("admin".utf8) == $0 } ?? false ? admin.answer(request) : settings.answer(request)
+    AdminAPI.owns(request.target) ? admin.answer(request) : settings.answer(request)
   }
 
   func refuse(_ refusal: RequestRefusal) -> Response { settings.refuse(refusal) }

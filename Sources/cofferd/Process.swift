@@ -3,10 +3,6 @@ internal import Configuration
 internal import Glibc
 internal import SecretMemory
 
-enum Release {
-  static let version = "0.1.0"
-}
-
 enum Processors {
   static var count: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
 }
