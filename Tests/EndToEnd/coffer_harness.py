@@ -118,13 +118,18 @@ class Coffer:
         return self.keys
 
     def audit(self):
-        """All audit entries, oldest first."""
+        """All audit entries, oldest first: from one JSON document, or one for each line."""
         text = self.command("audit", "list", "--dir", self.folder, "--json").stdout
         try:
-            document = json.loads(text)
+            entries = first_list(json.loads(text))
         except ValueError:
-            return [json.loads(line) for line in text.splitlines()]
-        return document if isinstance(document, list) else document.get("entries", [document])
+            entries = [json.loads(line) for line in text.splitlines()]
+        return sorted(entries, key=lambda entry: entry["sequence"])
+
+    def create_key(self, level):
+        """A new session key of that level."""
+        made = json.loads(self.command("key", "create", "--dir", self.folder, "--level", level, "--json").stdout)
+        return next(value for path, value in leaves(made) if path[-1] == "key")
 
     # --- the processes
 
@@ -269,6 +274,13 @@ def recorded(file, name):
     """One exchange of a recording."""
     with open(RECORDINGS / file, encoding="utf-8") as recording:
         return next(exchange for exchange in json.load(recording)["exchanges"] if exchange["name"] == name)
+
+
+def first_list(document):
+    """The document when it is a list, else the first list among its members."""
+    if isinstance(document, list):
+        return document
+    return next(first_list(value) for value in document.values() if isinstance(value, (dict, list)))
 
 
 def leaves(document, path=()):
