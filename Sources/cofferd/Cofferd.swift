@@ -109,7 +109,9 @@ struct Server {
     let info = ServerInfo(release: Release.version, started: Clock.milliseconds())
     let facts = AdminFacts(release: Release.version, started: Clock.milliseconds(), processID: getpid())
     let threads = configuration.threads.value == 0 ? Processors.count : configuration.threads.value
-    let responder = try Responder(threads: threads, listeners: try listeners()) { try Handler(service, cors: cors, info: info, facts: facts) }
+    let responder = try Responder(threads: threads, listeners: try listeners()) {
+      try Handler(service, cors: cors, info: info, facts: facts)
+    }
     try? PIDFile.write(directory: configuration.directory.value)
     log.write(.started(version: Release.version, socket: configuration.socket.value, threads: threads))
     successor.tellReady()

@@ -1,0 +1,143 @@
+internal import AdminAPI
+internal import Configuration
+internal import FastCGIClient
+internal import Glibc
+internal import HTTPMessages
+internal import KeyRing
+internal import SecretMemory
+internal import Service
+internal import Store
+internal import StrictJSON
+internal import Synchronization
+internal import Threads
+
+/// The operator's requests: to the running cofferd over its control socket, or, when none runs, to the same routes in
+/// this process, which then holds the store's lock.
+enum AdminClient {
+  /// One request; the answer's JSON object, or what the server said against it.
+  static func send(_ method: HTTPMethod, _ uri: String, body: JSONValue? = nil, directory: String) throws -> JSONObject {
+    let configuration = try settings(directory)
+    let bytes = body?.serialized() ?? []
+    let client = FastCGIClient(path: configuration.controlSocket.value, timeout: 60)
+    var reply: FastCGIReply?
+    do throws(FastCGIClient.Failure) {
+      let type = body == nil ? nil : "application/json"
+      reply = try client.send(FastCGIRequest(method: method.rawValue, uri: uri, contentType: type, body: bytes))
+    } catch {
+      switch error {
+      case .unreachable(ENOENT), .unreachable(ECONNREFUSED): break
+      case .unreachable(let code):
+        throw Trouble("\(configuration.controlSocket.value) cannot be used: \(unsafe String(cString: strerror(code)))")
+      case .timedOut, .cutOff, .malformed, .tooLarge: throw Trouble("cofferd did not answer on its control socket; see its log")
+      }
+    }
+    if let reply { return try object(reply.body, status: reply.status) }
+    return try inProcess(method, uri, bytes, configuration)
+  }
+
+  static func settings(_ directory: String) throws -> Configuration {
+    let environment = EnvironmentBlock.entries()
+    EnvironmentBlock.scrub(EnvironmentBlock.secretNames(in: environment))
+    do {
+      return try Configuration.load(arguments: ["--dir", directory], environment: environment) {
+        path throws(ConfigurationError) in Folder.read(path).map { Array($0.utf8) }
+      }
+    } catch { throw Trouble(error.message) }
+  }
+
+  private static func inProcess(_ method: HTTPMethod, _ uri: String, _ body: [UInt8], _ configuration: Configuration) throws -> JSONObject {
+    guard unsafe access(configuration.directory.value + "/store", F_OK) == 0 else {
+      throw Trouble("\(configuration.directory.value) holds no store; run: coffer init --dir \(configuration.directory.value)")
+    }
+    let (service, store) = try opened(configuration)
+    defer { store.close() }
+    let facts = AdminFacts(release: Release.version, started: Moment.milliseconds(), processID: getpid())
+    let api = AdminAPI(desk: try Desk(service), facts: facts)
+    var request = Request(
+      method: method, target: try RequestTarget(parsing: Array(uri.utf8), normalised: nil), body: SecretBytes(copying: body),
+      peer: Peer(address: "", isLocalOperator: true), id: "cli-\(getpid())-\(Moment.milliseconds())")
+    if !body.isEmpty { request[.contentType] = Array("application/json".utf8) }
+    let response = finished(api.answer(request))
+    let bytes =
+      switch response.body {
+      case .empty: [UInt8]()
+      case .bytes(let bytes): bytes
+      case .secret(let secret): secret.withBytes { bytes in unsafe bytes.withUnsafeBytes { unsafe Array($0) } }
+      }
+    return try object(bytes, status: response.status.code)
+  }
+
+  private static func finished(_ answer: Answer) -> Response {
+    switch answer {
+    case .now(let response): return response
+    case .later(let start):
+      let result = Mutex<Response?>(nil)
+      let done = OneTimeEvent()
+      start { response in
+        result.withLock { $0 = response }
+        done.signal()
+      }
+      done.wait()
+      return result.withLock { $0 } ?? Response(status: Status(500))
+    }
+  }
+
+  /// The store and its service under the exclusive lock, checked with the root key before anything is done.
+  static func opened(_ configuration: Configuration) throws -> (Service, SQLiteStore) {
+    do {
+      let root = try RootKey(text: KeyFile.read(configuration.rootKeyFile.value))
+      let store = try SQLiteStore(
+        directory: configuration.directory.value + "/store", allowsNetworkFileSystem: configuration.allowsNetworkFilesystem.value)
+      do {
+        // No operator route seals or opens a token of the wire, so its key stays where it is.
+        let wire = WireRing(primary: SecretBytes(copying: []))
+        return (try Service(store: store, root: root, wire: wire, options: Service.Options(), now: Moment.milliseconds), store)
+      } catch {
+        store.close()
+        throw error
+      }
+    } catch let error as KeyFile.Failure {
+      throw Trouble(error.message)
+    } catch is RootKey.TextError {
+      throw Trouble("\(configuration.rootKeyFile.value) holds no root key; restore it from your copy")
+    } catch StartError.wrongRootKey {
+      throw Trouble("the root key is not the one this store was made with; restore the right one from your copy")
+    } catch StartError.notInitialised {
+      throw Trouble("the store is empty; run: coffer init with a new directory")
+    } catch StoreError.locked {
+      throw Trouble("another process has the store, and its control socket does not answer")
+    } catch StoreError.newerSchema(let found, let supported) {
+      throw Trouble("the store has format \(found), this program knows up to \(supported); install the newer program")
+    } catch StoreError.networkFileSystem {
+      throw Trouble("the store lies on a network file system, where its locks do not hold")
+    } catch { throw Trouble("the store cannot be used: \(error)") }
+  }
+
+  private static func object(_ bytes: [UInt8], status: Int) throws -> JSONObject {
+    let limits = JSONLimits(bytes: 16 << 20, depth: 16, members: 100_000)
+    guard let object = try? JSONValue.parse(bytes, limits: limits).object else {
+      throw Trouble("cofferd answered \(status) without JSON")
+    }
+    guard (200..<300).contains(status) else {
+      throw Trouble("refused (\(status)): \(object["message"]?.string?.text ?? object["detail"]?.string?.text ?? "no reason given")")
+    }
+    return object
+  }
+}
+
+/// Every page of a list.
+enum AdminList {
+  static func all(_ path: String, directory: String, limit: Int = .max, _ each: (JSONObject) throws -> Void) throws {
+    var after: String?
+    var left = limit
+    while left > 0 {
+      let uri = path + "?limit=\(min(left, 200))" + (after.map { "&after=\($0)" } ?? "")
+      let page = try AdminClient.send(.get, uri, directory: directory)
+      let rows = page["data"]?.array ?? []
+      for row in rows { if let row = row.object { try each(row) } }
+      left -= rows.count
+      guard let cursor = page["cursor"]?.string?.text, cursor != after else { return }
+      after = cursor
+    }
+  }
+}
