@@ -4,7 +4,7 @@ internal import ArgumentParser
 struct Coffer: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "coffer", abstract: "Settings and secrets for AI agents.", version: "0.1.0",
-    subcommands: [Init.self, Up.self, Serve.self, Restart.self, Key.self, Audit.self])
+    subcommands: [Init.self, Up.self, Serve.self, Restart.self, Key.self, Audit.self, Doctor.self])
 }
 
 /// What went wrong, for a person: what failed and what to do.
