@@ -1,1 +1,110 @@
+import Glibc
+import HTTPMessages
+import KeyRing
+import SecretMemory
+import Service
+import Store
+import StrictJSON
+import Synchronization
 import Testing
+
+@testable import AdminAPI
+
+/// A fresh store in a directory of its own, and the operator's way to it.
+private final class Bench {
+  let directory: String
+  let store: SQLiteStore
+  let api: AdminAPI
+
+  init() throws {
+    var template = Array("/tmp/coffer-admin-XXXXXX".utf8CString)
+    guard unsafe mkdtemp(&template) != nil else { throw StoreError.unavailable(.ioError) }
+    directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    let store = try SQLiteStore(directory: directory + "/store")
+    self.store = store
+    let root = try RootKey.generate()
+    _ = Bench.wait { done in Service.initialise(store, root: root, now: { 1_800_000_000_000 }) { _ in done(Response(status: Status(200))) }
+    }
+    let service = try Service(
+      store: store, root: root, wire: WireRing(primary: SecretBytes(copying: [])), options: Service.Options(), now: { 1_800_000_000_000 })
+    api = AdminAPI(desk: try Desk(service), facts: AdminFacts(release: "0", started: 0, processID: 1))
+  }
+
+  deinit {
+    store.close()
+    for name in ["coffer.db", "coffer.db-wal", "coffer.db-shm", "coffer.lock"] { unsafe unlink(directory + "/store/" + name) }
+    unsafe rmdir(directory + "/store")
+    unsafe rmdir(directory)
+  }
+
+  static func wait(_ start: (@escaping @Sendable (Response) -> Void) -> Void) -> Response {
+    let found = Mutex<Response?>(nil)
+    start { response in found.withLock { $0 = response } }
+    for _ in 0..<5000 {
+      if let response = found.withLock({ $0 }) { return response }
+      usleep(1000)
+    }
+    return Response(status: Status(599))
+  }
+
+  func send(_ method: HTTPMethod, _ uri: String, _ body: String = "", operator isOperator: Bool = true) throws -> (Int, String) {
+    var request = Request(
+      method: method, target: try RequestTarget(parsing: Array(uri.utf8), normalised: nil), body: SecretBytes(copying: Array(body.utf8)),
+      peer: Peer(address: "", isLocalOperator: isOperator), id: "test-request")
+    if !body.isEmpty { request[.contentType] = Array("application/json".utf8) }
+    let response: Response
+    switch api.answer(request) {
+    case .now(let ready): response = ready
+    case .later(let start): response = Self.wait(start)
+    }
+    let bytes: [UInt8] =
+      switch response.body {
+      case .empty: []
+      case .bytes(let bytes): bytes
+      case .secret(let secret): secret.withBytes { bytes in unsafe bytes.withUnsafeBytes { unsafe Array($0) } }
+      }
+    return (response.status.code, String(decoding: bytes, as: UTF8.self))
+  }
+}
+
+struct AdminAPITests {
+  @Test func aKeyIsShownOnceListedWithoutItsTextAndRevoked() throws {
+    let bench = try Bench()
+    let made = try bench.send(.post, "/admin/v1/tenants/default/keys", #"{"level":"masked","name":"n","expiresIn":60}"#)
+    #expect(made.0 == 201)
+    let limits = JSONLimits(bytes: 65536, depth: 8, members: 100)
+    let data = try #require(try JSONValue.parse(Array(made.1.utf8), limits: limits).object?["data"]?.object)
+    let id = try #require(data["id"]?.string?.text)
+    let hasKey = data["key"]?.string?.text.hasPrefix("csk_\(id)_") == true
+    #expect(hasKey)
+    let list = try bench.send(.get, "/admin/v1/tenants/default/keys").1
+    let showsNoKey = list.contains(id) && !list.contains("csk_") && !list.contains("adk_")
+    #expect(showsNoKey)
+    #expect(try bench.send(.delete, "/admin/v1/keys/\(id)").0 == 200)
+    #expect(try bench.send(.delete, "/admin/v1/keys/0000000000000000").0 == 404)
+    #expect(try bench.send(.post, "/admin/v1/tenants/default/audit/verify").1.contains(#""ok":true"#))
+  }
+
+  @Test(arguments: [
+    (HTTPMethod.get, "/admin/v1/none", "", 404), (.get, "/admin/v1/status/", "", 404), (.put, "/admin/v1/status", "", 405),
+    (.get, "/admin/v1/tenants/ten_none/keys", "", 404), (.get, "/admin/v1/tenants/default/audit?limit=0", "", 400),
+    (.get, "/admin/v1/tenants/default/audit?after=x", "", 400), (.get, "/admin/v1/tenants?limit=1&limit=1", "", 400),
+    (.get, "/admin/v1/tenants?other=1", "", 400), (.post, "/admin/v1/tenants/default/keys", "", 415),
+    (.post, "/admin/v1/tenants/default/keys", "{", 400), (.post, "/admin/v1/tenants/default/keys", "[]", 400),
+    (.post, "/admin/v1/tenants/default/keys", #"{"name":""}"#, 400), (.post, "/admin/v1/tenants/default/keys", #"{"name":"a","x":1}"#, 400),
+    (.post, "/admin/v1/tenants/default/keys", #"{"name":"a","level":"all"}"#, 400),
+    (.post, "/admin/v1/tenants/default/keys", #"{"name":"a","kind":1}"#, 400),
+    (.post, "/admin/v1/tenants/default/keys", #"{"name":"a","kind":"admin","level":"masked"}"#, 400),
+    (.post, "/admin/v1/tenants/default/keys", #"{"name":"a","expiresIn":0}"#, 400),
+  ])
+  func refusals(method: HTTPMethod, uri: String, body: String, status: Int) throws {
+    #expect(try Bench().send(method, uri, body).0 == status)
+  }
+
+  @Test func withoutAKeyTheMainSocketIsClosed() throws {
+    let bench = try Bench()
+    for route in ["/admin/v1/status", "/admin/v1/tenants", "/admin/v1/tenants/default/keys", "/admin/v1/tenants/default/audit"] {
+      #expect(try bench.send(.get, route, operator: false).0 == 401)
+    }
+  }
+}
