@@ -64,7 +64,6 @@ struct NginxFiles {
         server {
       \(listen)
           include \(shared)/coffer-server.conf;
-          error_log stderr warn;
         }
       }
 
