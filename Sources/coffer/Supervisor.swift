@@ -29,7 +29,7 @@ struct Supervisor {
     unsafe unlink(directory + "/run/cofferd.pid")
     let child = try Child.start(Program.cofferd, arguments, environment: environment)
     responder = child
-    for _ in 0..<200 {
+    for _ in 0..<800 {
       if unsafe access(directory + "/run/cofferd.pid", F_OK) == 0 { return }
       var status: Int32 = 0
       if unsafe waitpid(child.pid, &status, WNOHANG) == child.pid {
@@ -38,7 +38,7 @@ struct Supervisor {
       usleep(25_000)
     }
     endAll()
-    throw Trouble("cofferd did not become ready within five seconds")
+    throw Trouble("cofferd did not become ready within twenty seconds")
   }
 
   mutating func startNginx(_ main: String) throws {
@@ -50,7 +50,7 @@ struct Supervisor {
       throw error
     }
     // nginx writes its pid once it listens.
-    for _ in 0..<200 {
+    for _ in 0..<800 {
       if unsafe access(directory + "/run/nginx.pid", F_OK) == 0 { return }
       var status: Int32 = 0
       if let nginx, unsafe waitpid(nginx.pid, &status, WNOHANG) == nginx.pid {
@@ -60,7 +60,7 @@ struct Supervisor {
       usleep(25_000)
     }
     endAll()
-    throw Trouble("nginx did not become ready within five seconds")
+    throw Trouble("nginx did not become ready within twenty seconds")
   }
 
   /// Waits for a signal or for the end of a child, then ends the rest. The exit code: 0 after a signal.
