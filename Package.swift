@@ -80,7 +80,6 @@ let package = Package(
     tests("StrictJSON"),
     tests("Model", ["StrictJSON"]),
     tests("Store", ["Threads"]),
-    tests("Service", ["Model", "Store", "KeyRing", "Ciphers", "SecretMemory", "StrictJSON"]),
     tests("HTTPMessages", ["StrictJSON", "SecretMemory"]),
     tests("SettingsAPI", ["Service", "Model", "Store", "KeyRing", "HTTPMessages", "StrictJSON", "SecretMemory", "Threads"]),
     tests("AdminAPI", ["Service", "Model", "Store", "KeyRing", "HTTPMessages", "StrictJSON", "SecretMemory"]),
