@@ -26,7 +26,10 @@ struct Init: ParsableCommand {
 
 /// A store made from nothing.
 enum NewStore {
-  static func exists(in directory: String) -> Bool { unsafe access(directory + "/keys/root.key", F_OK) == 0 }
+  /// A store or a part of one is there. A missing key is then a loss to be told, not a reason to make another.
+  static func exists(in directory: String) -> Bool {
+    ["/keys/root.key", "/keys/wire.key", "/store/coffer.db"].contains { unsafe access(directory + $0, F_OK) == 0 }
+  }
 
   static func make(in directory: String) throws -> ShownKeys {
     guard !exists(in: directory) else { throw Trouble("\(directory) is initialised already; its keys cannot be shown again") }
