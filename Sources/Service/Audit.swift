@@ -16,7 +16,11 @@ extension Service {
       row.hash = AuditLink.hash(row.fields, after: head?.hash)
       row.mac = try vault.root.auditMAC(row.hash)
       try transaction.append(row)
-    } catch { throw ServiceError(error) }
+    } catch {
+      // Whatever keeps the entry from being written: no audit, no answer.
+      if case .storageFull = ServiceError(error) { throw .storageFull }
+      throw .unavailable
+    }
   }
 
   /// Records an exposure or a refusal. With `beforeReply`, `completion` comes once the entry is durable; with

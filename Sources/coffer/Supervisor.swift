@@ -25,7 +25,7 @@ struct Supervisor {
 
   /// Starts cofferd and waits until its socket is there.
   mutating func startResponder(isOpen: Bool, environment: [[UInt8]]) throws {
-    let arguments = ["--dir", directory] + (isOpen ? ["--insecure-open"] : [])
+    let arguments = ["--dir", directory, "--insecure-open=\(isOpen)"]
     unsafe unlink(directory + "/run/cofferd.pid")
     let child = try Child.start(Program.cofferd, arguments, environment: environment)
     responder = child
