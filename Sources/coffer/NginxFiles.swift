@@ -74,7 +74,7 @@ struct NginxFiles {
   /// Plain HTTP may be open to whoever reaches it: a page in a local browser that reaches it under a name of its own must not.
   private var otherHosts: String {
     switch listener {
-    case .http(let address): "  server { listen \(address) default_server; server_name _; access_log off; return 421; }"
+    case .http(let address): "  server { listen \(address) default_server; server_name _; merge_slashes off; access_log off; return 421; }"
     case .https: ""
     }
   }

@@ -35,7 +35,8 @@ done
 
 echo "== replay"
 recordings=Tests/Conformance/recordings
-timeout 900 "$PYTHON" Tests/Conformance/replay.py --decided Tests/Conformance/decided.json \
+# cofferd refuses COFFER_ variables it does not know.
+timeout 900 env -u COFFER_BIN "$PYTHON" Tests/Conformance/replay.py --decided Tests/Conformance/decided.json \
   --spawn "$COFFER_BIN/coffer up --http 127.0.0.1:{port} --insecure-open --dir store" \
   $recordings/auth*.json $recordings/server.json $recordings/schema.json $recordings/settings-*.json $recordings/secrets.json \
   >"$report" 2>&1
