@@ -1,11 +1,10 @@
 # make run      install what is missing, build, start nginx and cofferd, print the URL and the keys
 # make test     install what is missing and run everything CI runs
-# make bench    the benchmark table in its short form
 # make build    release build: .build/release/coffer and .build/release/cofferd
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build run test bench deps deps-test deps-bench lint unit sanitizers fuzz end-to-end clean
+.PHONY: build run test bench deps deps-test deps-bench lint unit sanitizers sanitize-threads fuzz end-to-end clean
 
 # Where `make run` keeps its store.
 DIR ?= $(HOME)/.coffer
@@ -15,7 +14,6 @@ FUZZ_SECONDS ?= 60
 BUILD_PACKAGES := libfcgi-dev libssl-dev libsqlite3-dev
 RUN_PACKAGES := nginx openssl curl
 TEST_PACKAGES := python3 sqlite3 strace gcc libc6-dev
-BENCH_PACKAGES := wrk gcc libc6-dev
 
 RELEASE := -c release --static-swift-stdlib -Xlinker --gc-sections -Xlinker -s
 # A crash must not print memory, and must not wait for a debugger.
@@ -38,9 +36,6 @@ deps:
 deps-test: deps
 	@$(call install,$(TEST_PACKAGES))
 
-deps-bench: deps
-	@$(call install,$(BENCH_PACKAGES))
-
 build: deps
 	swift build $(RELEASE)
 
@@ -58,6 +53,9 @@ test: deps-test lint unit build sanitizers fuzz end-to-end
 
 sanitizers: deps-test
 	ASAN_OPTIONS=detect_leaks=0 swift test --scratch-path .build-address --sanitize=address
+
+# Not part of `make test`: the thread sanitizer does not see the standard library's Mutex and reports what it guards.
+sanitize-threads: deps-test
 	swift test --scratch-path .build-thread --sanitize=thread
 
 fuzz: deps-test
@@ -65,9 +63,6 @@ fuzz: deps-test
 
 end-to-end: build
 	Tests/EndToEnd/run.sh
-
-bench: deps-bench build
-	Tests/Benchmarks/run.sh
 
 clean:
 	rm -rf .build .build-address .build-thread

@@ -43,11 +43,17 @@ package enum HMACSHA256 {
     return code
   }
 
+  /// libcrypto keeps the addresses of both texts: they must outlive the calls that take the parameters.
   private static func withDigestParameter(_ body: (UnsafePointer<OSSL_PARAM>) -> Bool) -> Bool {
-    var name = Array("SHA256\0".utf8CString)
-    return unsafe name.withUnsafeMutableBufferPointer { name in
-      let parameters = unsafe [OSSL_PARAM_construct_utf8_string("digest", name.baseAddress, 0), OSSL_PARAM_construct_end()]
-      return unsafe parameters.withUnsafeBufferPointer { unsafe body($0.baseAddress!) }
+    var digest = Array("SHA256".utf8CString)
+    let name = Array("digest".utf8CString)
+    return unsafe name.withUnsafeBufferPointer { name in
+      unsafe digest.withUnsafeMutableBufferPointer { digest in
+        let parameters = unsafe [
+          OSSL_PARAM_construct_utf8_string(name.baseAddress!, digest.baseAddress, 0), OSSL_PARAM_construct_end(),
+        ]
+        return unsafe parameters.withUnsafeBufferPointer { unsafe body($0.baseAddress!) }
+      }
     }
   }
 }
