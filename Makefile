@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build run test bench deps deps-test deps-bench lint unit sanitizers sanitize-threads fuzz end-to-end clean
+.PHONY: build run test deps deps-test lint unit sanitizers sanitize-threads fuzz end-to-end clean
 
 # Where `make run` keeps its store.
 DIR ?= $(HOME)/.coffer
