@@ -65,23 +65,17 @@ struct NginxFiles {
       \(listen)
           include \(shared)/coffer-server.conf;
         }
-      \(otherHosts)
       }
 
       """
   }
 
   /// Plain HTTP may be open to whoever reaches it: a page in a local browser that reaches it under a name of its own must not.
-  private var otherHosts: String {
-    switch listener {
-    case .http(let address): "  server { listen \(address) default_server; server_name _; merge_slashes off; access_log off; return 421; }"
-    case .https: ""
-    }
-  }
+  private static let ownHosts = "    if ($host !~ ^(localhost|127\\.0\\.0\\.1|\\[::1\\])$) { return 421; }"
 
   private var listen: String {
     switch listener {
-    case .http(let address): return "    listen \(address);\n    server_name localhost 127.0.0.1 [::1];"
+    case .http(let address): return "    listen \(address);\n    server_name localhost 127.0.0.1 [::1];\n" + Self.ownHosts
     case .https(let address, let certificate, let key):
       return """
             listen \(address) ssl http2;
