@@ -70,12 +70,9 @@ struct NginxFiles {
       """
   }
 
-  /// Plain HTTP may be open to whoever reaches it: a page in a local browser that reaches it under a name of its own must not.
-  private static let ownHosts = "    if ($host !~ ^(localhost|127\\.0\\.0\\.1|\\[::1\\])$) { return 421; }"
-
   private var listen: String {
     switch listener {
-    case .http(let address): return "    listen \(address);\n    server_name localhost 127.0.0.1 [::1];\n" + Self.ownHosts
+    case .http(let address): return "    listen \(address);\n    server_name _;"
     case .https(let address, let certificate, let key):
       return """
             listen \(address) ssl http2;
