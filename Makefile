@@ -1,10 +1,11 @@
 # make run      install what is missing, build, start nginx and cofferd, print the URL and the keys
 # make test     install what is missing and run everything CI runs
+# make bench    time the settings dialect beside a C echo and nginx's own files
 # make build    release build: .build/release/coffer and .build/release/cofferd
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build run test deps deps-test lint unit sanitizers sanitize-threads fuzz end-to-end clean
+.PHONY: build run test deps deps-test lint unit sanitizers sanitize-threads fuzz end-to-end bench clean
 
 # Where `make run` keeps its store.
 DIR ?= $(HOME)/.coffer
@@ -14,6 +15,7 @@ FUZZ_SECONDS ?= 60
 BUILD_PACKAGES := libfcgi-dev libssl-dev libsqlite3-dev
 RUN_PACKAGES := nginx openssl curl
 TEST_PACKAGES := python3 sqlite3 strace gcc libc6-dev
+BENCH_PACKAGES := wrk gcc libc6-dev python3
 
 RELEASE := -c release --static-swift-stdlib -Xlinker --gc-sections -Xlinker -s
 # A crash must not print memory, and must not wait for a debugger.
@@ -63,6 +65,10 @@ fuzz: deps-test
 
 end-to-end: build
 	Tests/EndToEnd/run.sh
+
+bench: build
+	@$(call install,$(BENCH_PACKAGES))
+	python3 Tests/Benchmarks/bench.py
 
 clean:
 	rm -rf .build .build-address .build-thread
