@@ -5,7 +5,17 @@ package import SecretMemory
 package enum SHA256 {
   package static func digest(_ bytes: RawSpan) -> [UInt8] {
     var digest = [UInt8](repeating: 0, count: 32)
-    unsafe bytes.withUnsafeBytes { bytes in _ = unsafe CLibcrypto.SHA256(bytes.baseAddress, bytes.count, &digest) }
+    // The one-shot call looks the algorithm up by name each time, which costs more than a short digest; it is what is
+    // left when no context can be had.
+    let context = try? unsafe ThreadContexts.current().digest
+    unsafe bytes.withUnsafeBytes { bytes in
+      guard let context = unsafe context, unsafe EVP_DigestInit_ex2(context, Algorithms.sha256, nil) == 1,
+        unsafe EVP_DigestUpdate(context, bytes.baseAddress, bytes.count) == 1, unsafe EVP_DigestFinal_ex(context, &digest, nil) == 1
+      else {
+        _ = unsafe CLibcrypto.SHA256(bytes.baseAddress, bytes.count, &digest)
+        return
+      }
+    }
     return digest
   }
 
@@ -30,31 +40,15 @@ package enum HMACSHA256 {
           return unsafe withUnsafePointer(to: &nothing) { nothing in
             let keyBytes = unsafe key.baseAddress?.assumingMemoryBound(to: UInt8.self) ?? nothing
             let messageBytes = unsafe message.baseAddress?.assumingMemoryBound(to: UInt8.self) ?? nothing
-            return unsafe withDigestParameter { parameters in
-              unsafe EVP_MAC_init(context, keyBytes, key.count, parameters) == 1
-                && EVP_MAC_update(context, messageBytes, message.count) == 1
-                && EVP_MAC_final(context, &code, &length, code.count) == 1
-            }
+            return unsafe EVP_MAC_init(context, keyBytes, key.count, nil) == 1
+              && EVP_MAC_update(context, messageBytes, message.count) == 1
+              && EVP_MAC_final(context, &code, &length, code.count) == 1
           }
         }
       }
     }
     guard succeeded, length == 32 else { throw .libraryFailure }
     return code
-  }
-
-  /// libcrypto keeps the addresses of both texts: they must outlive the calls that take the parameters.
-  private static func withDigestParameter(_ body: (UnsafePointer<OSSL_PARAM>) -> Bool) -> Bool {
-    var digest = Array("SHA256".utf8CString)
-    let name = Array("digest".utf8CString)
-    return unsafe name.withUnsafeBufferPointer { name in
-      unsafe digest.withUnsafeMutableBufferPointer { digest in
-        let parameters = unsafe [
-          OSSL_PARAM_construct_utf8_string(name.baseAddress!, digest.baseAddress, 0), OSSL_PARAM_construct_end(),
-        ]
-        return unsafe parameters.withUnsafeBufferPointer { unsafe body($0.baseAddress!) }
-      }
-    }
   }
 }
 

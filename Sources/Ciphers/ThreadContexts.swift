@@ -8,7 +8,9 @@ internal import Glibc
 @safe final class ThreadContexts {
   let seal: OpaquePointer
   let open: OpaquePointer
+  /// Keyed with nothing so far, but set to SHA-256, which it keeps from one key to the next.
   let mac: OpaquePointer
+  let digest: OpaquePointer
 
   /// This thread's set.
   static func current() throws(CipherError) -> ThreadContexts {
@@ -32,15 +34,31 @@ internal import Glibc
 
   private init() throws(CipherError) {
     guard let seal = unsafe EVP_CIPHER_CTX_new(), let open = unsafe EVP_CIPHER_CTX_new(), let algorithm = unsafe Algorithms.hmac,
-      let mac = unsafe EVP_MAC_CTX_new(algorithm)
+      let mac = unsafe EVP_MAC_CTX_new(algorithm), let digest = unsafe EVP_MD_CTX_new()
     else { throw .libraryFailure }
-    unsafe (self.seal, self.open, self.mac) = (seal, open, mac)
+    unsafe (self.seal, self.open, self.mac, self.digest) = (seal, open, mac, digest)
+    guard unsafe Self.setDigest(of: mac) else { throw .libraryFailure }
   }
 
   deinit {
     unsafe EVP_CIPHER_CTX_free(seal)
     unsafe EVP_CIPHER_CTX_free(open)
     unsafe EVP_MAC_CTX_free(mac)
+    unsafe EVP_MD_CTX_free(digest)
+  }
+
+  /// libcrypto copies what it needs before the call returns; both texts live until then.
+  private static func setDigest(of mac: OpaquePointer) -> Bool {
+    var digest = Array("SHA256".utf8CString)
+    let name = Array("digest".utf8CString)
+    return unsafe name.withUnsafeBufferPointer { name in
+      unsafe digest.withUnsafeMutableBufferPointer { digest in
+        let parameters = unsafe [
+          OSSL_PARAM_construct_utf8_string(name.baseAddress!, digest.baseAddress, 0), OSSL_PARAM_construct_end(),
+        ]
+        return unsafe parameters.withUnsafeBufferPointer { unsafe EVP_MAC_CTX_set_params(mac, $0.baseAddress) == 1 }
+      }
+    }
   }
 }
 
@@ -48,5 +66,6 @@ internal import Glibc
 enum Algorithms {
   nonisolated(unsafe) static let aes256GCM = unsafe EVP_CIPHER_fetch(nil, "AES-256-GCM", nil)
   nonisolated(unsafe) static let aes128CBC = unsafe EVP_CIPHER_fetch(nil, "AES-128-CBC", nil)
+  nonisolated(unsafe) static let sha256 = unsafe EVP_MD_fetch(nil, "SHA256", nil)
   nonisolated(unsafe) static let hmac = unsafe EVP_MAC_fetch(nil, "HMAC", nil)
 }

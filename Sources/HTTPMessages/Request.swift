@@ -46,14 +46,15 @@ package struct Request: Sendable {
 
   package init(
     method: HTTPMethod, target: RequestTarget, scheme: String = "https", host: String = "localhost",
-    headers: [HeaderName: [UInt8]] = [:], body: SecretBytes = SecretBytes(copying: []),
+    headers: [HeaderName: [UInt8]] = [:], body: SecretBytes = SecretBytes(),
     peer: Peer = Peer(address: "127.0.0.1", isLocalOperator: false), id: String
   ) {
     self.method = method
     self.target = target
     self.scheme = scheme
     self.host = host
-    self.headers = HeaderName.allCases.map { headers[$0] }
+    self.headers = [[UInt8]?](repeating: nil, count: HeaderName.allCases.count)
+    for (name, value) in headers { self.headers[name.rawValue] = value }
     self.body = body
     self.peer = peer
     self.id = id

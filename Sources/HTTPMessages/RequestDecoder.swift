@@ -44,8 +44,19 @@ package struct RequestDecoder {
     }
   }
 
-  private static let names: [([UInt8], Parameter)] = Parameter.allCases.map { parameter in
-    (unsafe Array(UnsafeBufferPointer(start: parameter.name.utf8Start, count: parameter.name.utf8CodeUnitCount)), parameter)
+  /// The known names by their length in bytes: most requests bring one candidate or none for each parameter.
+  private static let names: [[Parameter]] = (0...maximumName).map { length in
+    Parameter.allCases.filter { $0.name.utf8CodeUnitCount == length }
+  }
+  private static let maximumName = Parameter.allCases.map(\.name.utf8CodeUnitCount).max() ?? 0
+
+  private static func known(_ name: Slice<UnsafeRawBufferPointer>) -> Parameter? {
+    let length = unsafe name.count
+    guard length <= maximumName else { return nil }
+    return names[length].first { candidate in
+      let wanted = unsafe UnsafeBufferPointer(start: candidate.name.utf8Start, count: length)
+      return unsafe name.elementsEqual(wanted)
+    }
   }
 
   package init() {}
@@ -54,11 +65,11 @@ package struct RequestDecoder {
   package mutating func add(_ parameter: UnsafeRawBufferPointer) throws(RequestRefusal) {
     guard let equals = unsafe parameter.firstIndex(of: UInt8(ascii: "=")) else { throw .invalidRequest }
     let name = unsafe parameter[..<equals]
-    for (candidate, parameterName) in Self.names where unsafe candidate.count == name.count && name.elementsEqual(candidate) {
-      guard values[parameterName.rawValue] == nil else { throw .invalidRequest }
+    if let known = unsafe Self.known(name) {
+      guard values[known.rawValue] == nil else { throw .invalidRequest }
       let value = unsafe parameter[(equals + 1)...]
       guard unsafe value.count <= Self.maximumHeader else { throw .headerTooLarge }
-      values[parameterName.rawValue] = unsafe Array(value)
+      values[known.rawValue] = unsafe Array(value)
       return
     }
     if unsafe name.starts(with: "HTTP_".utf8) {
@@ -94,7 +105,9 @@ package struct RequestDecoder {
       method: HTTPMethod(rawValue: method).flatMap { $0 == .other ? nil : $0 } ?? .other, target: target,
       scheme: text(.scheme) == "http" ? "http" : "https", host: try host(), body: body,
       peer: Peer(address: text(.remoteAddress) ?? "", isLocalOperator: isLocalOperator), id: identifier(freshID))
-    for (name, parameter) in Self.headers { request[name] = values[parameter.rawValue].flatMap { $0.isEmpty ? nil : $0 } }
+    for (name, parameter) in Self.headers {
+      if let value = values[parameter.rawValue], !value.isEmpty { request[name] = value }
+    }
     return request
   }
 

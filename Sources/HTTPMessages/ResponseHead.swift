@@ -34,12 +34,40 @@ extension Response {
   /// A field whose value holds anything but visible ASCII and blanks is left out: no byte of a client or of the store can
   /// start a line of its own.
   package func head(requestID: String) -> [UInt8] {
-    var text = "Status: \(status.code) \(StatusText.reason(status.code))\r\n"
-    if let contentType { text += "Content-Type: \(contentType)\r\n" }
-    if status.code != 304 { text += "Content-Length: \(body.count)\r\n" }
-    text += "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: \(requestID)\r\n"
-    for (name, value) in headers where value.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) { text += "\(name): \(value)\r\n" }
-    text += "\r\n"
-    return Array(text.utf8)
+    var head: [UInt8] = []
+    head.reserveCapacity(512)
+    appendHead(requestID: requestID, to: &head)
+    return head
+  }
+
+  /// As `head`, behind what `bytes` holds already.
+  package func appendHead(requestID: String, to bytes: inout [UInt8]) {
+    bytes.append(contentsOf: "Status: ".utf8)
+    bytes.append(contentsOf: String(status.code).utf8)
+    bytes.append(UInt8(ascii: " "))
+    bytes.append(contentsOf: StatusText.reason(status.code).utf8)
+    if let contentType {
+      bytes.append(contentsOf: "\r\nContent-Type: ".utf8)
+      bytes.append(text: contentType)
+    }
+    if status.code != 304 {
+      bytes.append(contentsOf: "\r\nContent-Length: ".utf8)
+      bytes.append(contentsOf: String(body.count).utf8)
+    }
+    bytes.append(contentsOf: "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: ".utf8)
+    bytes.append(contentsOf: requestID.utf8)
+    for (name, value) in headers where value.utf8.allSatisfy({ (0x20...0x7E).contains($0) }) {
+      bytes.append(contentsOf: "\r\n".utf8)
+      bytes.append(text: name)
+      bytes.append(contentsOf: ": ".utf8)
+      bytes.append(contentsOf: value.utf8)
+    }
+    bytes.append(contentsOf: "\r\n\r\n".utf8)
+  }
+}
+
+extension [UInt8] {
+  fileprivate mutating func append(text: StaticString) {
+    unsafe append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
   }
 }

@@ -14,6 +14,7 @@ package struct Router<Route: Sendable>: Sendable {
   private struct Path: Sendable {
     /// nil stands for a parameter.
     let segments: [[UInt8]?]
+    let literals: Int
     var routes: [(method: HTTPMethod, route: Route)]
     var allow: String
   }
@@ -25,7 +26,7 @@ package struct Router<Route: Sendable>: Sendable {
     for entry in routes {
       let segments = Self.segments(entry.pattern)
       let index = paths.firstIndex { $0.segments == segments } ?? paths.count
-      if index == paths.count { paths.append(Path(segments: segments, routes: [], allow: "")) }
+      if index == paths.count { paths.append(Path(segments: segments, literals: segments.count { $0 != nil }, routes: [], allow: "")) }
       paths[index].routes += entry.methods.map { ($0, entry.route) }
     }
     for index in paths.indices { paths[index].allow = Self.allow(paths[index].routes.map(\.method)) }
@@ -43,22 +44,27 @@ package struct Router<Route: Sendable>: Sendable {
 
   /// Literal segments win over parameters: `/secrets/list` before `/secrets/{name}`.
   package func match(_ target: RequestTarget, _ method: HTTPMethod) -> RouteMatch<Route> {
-    let candidates = paths.filter { Self.fits($0.segments, target.segments) }
-    guard let path = candidates.max(by: { Self.literals($0) < Self.literals($1) }) else { return .notFound }
+    var best: Path?
+    for path in paths where path.literals > best?.literals ?? -1 && Self.fits(path.segments, target.segments) { best = path }
+    guard let path = best else { return .notFound }
     if target.hasTrailingSlash { return .trailingSlash }
     let wanted = method == .head ? .get : method
     guard let found = path.routes.first(where: { $0.method == wanted }) else { return .methodNotAllowed(allow: path.allow) }
-    let parameters = zip(path.segments, target.segments).compactMap { $0 == nil ? $1 : nil }
+    var parameters: [[UInt8]] = []
+    for (index, wanted) in path.segments.enumerated() where wanted == nil { parameters.append(target.segments[index]) }
     return .found(found.route, parameters: parameters)
   }
-
-  private static func literals(_ path: Path) -> Int { path.segments.count { $0 != nil } }
 
   /// A parameter is never empty and never holds a slash: an encoded slash matches nothing.
   private static func fits(_ pattern: [[UInt8]?], _ segments: [[UInt8]]) -> Bool {
     guard pattern.count == segments.count else { return false }
-    return zip(pattern, segments).allSatisfy { wanted, segment in
-      if let wanted { wanted == segment } else { !segment.isEmpty && !segment.contains(UInt8(ascii: "/")) }
+    for (wanted, segment) in zip(pattern, segments) {
+      if let wanted {
+        if wanted != segment { return false }
+      } else if segment.isEmpty || segment.contains(UInt8(ascii: "/")) {
+        return false
+      }
     }
+    return true
   }
 }

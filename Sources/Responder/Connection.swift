@@ -39,18 +39,17 @@ final class Connection: Sendable {
   func reply(_ response: Response, to call: Call) -> Bool {
     var frame: [UInt8] = []
     frame.reserveCapacity(response.body.count + 512)
-    let head = response.head(requestID: call.requestID)
-    unsafe head.withUnsafeBytes { unsafe Record.appendOutput($0, requestID: call.recordID, to: &frame) }
+    var output = Record.Output(requestID: call.recordID, in: &frame)
+    response.appendHead(requestID: call.requestID, to: &frame)
     if !call.isHead {
       switch response.body {
       case .empty: break
-      case .bytes(let bytes): unsafe bytes.withUnsafeBytes { unsafe Record.appendOutput($0, requestID: call.recordID, to: &frame) }
+      case .bytes(let bytes): unsafe bytes.withUnsafeBytes { unsafe output.append($0, to: &frame) }
       case .secret(let bytes):
-        bytes.withBytes { bytes in
-          unsafe bytes.withUnsafeBytes { unsafe Record.appendOutput($0, requestID: call.recordID, to: &frame) }
-        }
+        bytes.withBytes { bytes in unsafe bytes.withUnsafeBytes { unsafe output.append($0, to: &frame) } }
       }
     }
+    output.end(in: &frame)
     Record.appendEnd(requestID: call.recordID, to: &frame)
     let sent = transmit(frame, from: 0)
     var mustLook = false

@@ -7,8 +7,11 @@ internal import SecretMemory
 @safe final class LibFCGI {
   /// libfcgi keeps pointers into it: it never moves.
   private let request: UnsafeMutablePointer<FCGX_Request>
+  /// Where bodies arrive; erased after each.
+  private let chunk: UnsafeMutableBufferPointer<CChar>
 
   init() {
+    unsafe chunk = .allocate(capacity: 16 << 10)
     unsafe request = .allocate(capacity: 1)
     unsafe request.initialize(to: FCGX_Request())
     unsafe FCGX_InitRequest(request, -1, 0)
@@ -17,6 +20,7 @@ internal import SecretMemory
   deinit {
     unsafe FCGX_Free(request, 0)
     unsafe request.deallocate()
+    unsafe chunk.deallocate()
   }
 
   enum Parsed {
@@ -68,15 +72,13 @@ internal import SecretMemory
   private func body() -> SecretBytes {
     var bytes: [UInt8] = []
     defer { erase(&bytes) }
-    var chunk = [UInt8](repeating: 0, count: 16 << 10)
-    defer { erase(&chunk) }
     while bytes.count <= RequestDecoder.maximumBody {
-      let count = unsafe chunk.withUnsafeMutableBufferPointer { chunk in
-        unsafe chunk.withMemoryRebound(to: CChar.self) { unsafe FCGX_GetStr($0.baseAddress, Int32($0.count), request.pointee.in) }
-      }
+      let count = unsafe FCGX_GetStr(chunk.baseAddress, Int32(chunk.count), request.pointee.in)
       if count <= 0 { break }
-      bytes.append(contentsOf: chunk[..<Int(count)])
+      let arrived = unsafe UnsafeMutableRawBufferPointer(UnsafeMutableBufferPointer(rebasing: chunk[..<Int(count)]))
+      unsafe bytes.append(contentsOf: arrived)
+      unsafe erase(arrived)
     }
-    return SecretBytes(copying: bytes)
+    return bytes.isEmpty ? SecretBytes() : SecretBytes(copying: bytes)
   }
 }

@@ -119,11 +119,11 @@ internal import Threads
     for _ in 0..<64 {
       switch listener.accept() {
       case .connection(let descriptor): add(descriptor, isLocalOperator: listener.isLocalOperator)
-      case .refused: shared.count(\.refusedPeers)
+      case .refused: shared.count(.refusedPeer)
       case .empty: return
       case .exhausted:
         // The listener stays readable: without a pause the loop would spin.
-        shared.count(\.exhaustions)
+        shared.count(.exhaustion)
         stopListening()
         acceptsAgainAt = shared.monotonicMilliseconds() + 100
         return
@@ -138,7 +138,7 @@ internal import Threads
       close(descriptor)
       return
     }
-    shared.count(\.connections)
+    shared.count(.connection)
     connections[descriptor] = connection
   }
 
@@ -191,7 +191,7 @@ internal import Threads
     defer { unsafe erase(arrived) }
     switch unsafe Record.arrival(UnsafeRawBufferPointer(arrived)) {
     case .unacceptable:
-      shared.count(\.refusedRecords)
+      shared.count(.refusedRecord)
       remove(connection)
     case .partial(let keepsConnection):
       if unsafe hasEnded && count < buffer.count {
@@ -222,11 +222,11 @@ internal import Threads
       // libfcgi has closed the descriptor, which took it out of the epoll set.
       connections[connection.descriptor] = nil
     case .refused(let refusal, let call):
-      shared.count(\.refusals)
+      shared.count(.refusal)
       connection.state.withLock { $0.isBusy = true }
       if connection.reply(handler.refuse(refusal), to: call) { look(connection) }
     case .request(let request, let call):
-      shared.count(\.requests)
+      shared.count(.request)
       beginTurn()
       connection.state.withLock { $0.isBusy = true }
       switch handler.handle(request) {

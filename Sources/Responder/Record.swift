@@ -61,16 +61,43 @@ enum Record {
     return .partial(keepsConnection: keepsConnection)
   }
 
-  /// Appends `content` as STDOUT records, without the empty record that ends the stream.
-  static func appendOutput(_ content: UnsafeRawBufferPointer, requestID: UInt16, to frame: inout [UInt8]) {
-    var offset = 0
-    while offset < content.count {
-      let count = min(maximumContent, content.count - offset)
-      let padding = (8 - count % 8) % 8
-      appendHeader(.standardOutput, requestID: requestID, content: count, padding: padding, to: &frame)
-      unsafe frame.append(contentsOf: content[offset..<(offset + count)])
+  /// STDOUT records under way at the end of a frame, without the empty record that ends the stream. Head and body share
+  /// a record as long as they fit into one.
+  struct Output {
+    private let requestID: UInt16
+    /// Where the record's header is.
+    private var start: Int
+
+    init(requestID: UInt16, in frame: inout [UInt8]) {
+      self.requestID = requestID
+      start = frame.count
+      appendHeader(.standardOutput, requestID: requestID, content: 0, padding: 0, to: &frame)
+    }
+
+    mutating func append(_ content: UnsafeRawBufferPointer, to frame: inout [UInt8]) {
+      var offset = 0
+      while offset < content.count {
+        let room = maximumContent - (frame.count - start - headerBytes)
+        if room <= 0 {
+          end(in: &frame)
+          start = frame.count
+          appendHeader(.standardOutput, requestID: requestID, content: 0, padding: 0, to: &frame)
+          continue
+        }
+        let count = min(room, content.count - offset)
+        unsafe frame.append(contentsOf: content[offset..<(offset + count)])
+        offset += count
+      }
+    }
+
+    /// Writes the length and the padding of the last record.
+    func end(in frame: inout [UInt8]) {
+      let content = frame.count - start - headerBytes
+      let padding = (8 - content % 8) % 8
+      frame[start + 4] = UInt8(truncatingIfNeeded: content >> 8)
+      frame[start + 5] = UInt8(truncatingIfNeeded: content)
+      frame[start + 6] = UInt8(truncatingIfNeeded: padding)
       frame.append(contentsOf: repeatElement(0, count: padding))
-      offset += count
     }
   }
 

@@ -23,7 +23,12 @@ final class ResponderState: Sendable {
   private static let longReadLimit = 16
 
   private let currentPhase = Atomic(Phase.serving)
-  private let figuresLock = Mutex(ResponderFigures())
+  private let requests = Atomic<UInt64>(0)
+  private let connections = Atomic<UInt64>(0)
+  private let refusals = Atomic<UInt64>(0)
+  private let refusedRecords = Atomic<UInt64>(0)
+  private let refusedPeers = Atomic<UInt64>(0)
+  private let exhaustions = Atomic<UInt64>(0)
   private let longReads = Atomic(0)
 
   var phase: Phase {
@@ -31,8 +36,25 @@ final class ResponderState: Sendable {
     set { currentPhase.store(newValue, ordering: .releasing) }
   }
 
-  var figures: ResponderFigures { figuresLock.withLock { $0 } }
-  func count(_ figure: any WritableKeyPath<ResponderFigures, UInt64> & Sendable) { figuresLock.withLock { $0[keyPath: figure] += 1 } }
+  var figures: ResponderFigures {
+    ResponderFigures(
+      requests: requests.load(ordering: .relaxed), connections: connections.load(ordering: .relaxed),
+      refusals: refusals.load(ordering: .relaxed), refusedRecords: refusedRecords.load(ordering: .relaxed),
+      refusedPeers: refusedPeers.load(ordering: .relaxed), exhaustions: exhaustions.load(ordering: .relaxed))
+  }
+
+  enum Figure { case request, connection, refusal, refusedRecord, refusedPeer, exhaustion }
+
+  func count(_ figure: Figure) {
+    switch figure {
+    case .request: requests.add(1, ordering: .relaxed)
+    case .connection: connections.add(1, ordering: .relaxed)
+    case .refusal: refusals.add(1, ordering: .relaxed)
+    case .refusedRecord: refusedRecords.add(1, ordering: .relaxed)
+    case .refusedPeer: refusedPeers.add(1, ordering: .relaxed)
+    case .exhaustion: exhaustions.add(1, ordering: .relaxed)
+    }
+  }
 
   /// False when too many long requests are being read already.
   func startsLongRead() -> Bool {

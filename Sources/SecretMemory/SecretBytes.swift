@@ -31,7 +31,12 @@ package struct SecretBytes: Sendable {
     }
   }
 
+  private static let nothing = Storage(count: 0)
+
   private let storage: Storage
+
+  /// No bytes; takes no memory.
+  package init() { storage = Self.nothing }
 
   /// The number of bytes held.
   package var count: Int { storage.count }

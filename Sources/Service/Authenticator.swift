@@ -49,7 +49,7 @@ enum Authenticator {
     switch kind {
     case .session:
       guard let level = Level(rawValue: row.role) else { return nil }
-      return Principal(tenant: row.tenant, actor: .key, keyID: row.id, level: level)
+      return Principal(tenant: row.tenant, actor: .key, keyID: row.id, level: level, expiresAt: row.expiresAt)
     case .admin:
       return Principal(tenant: row.tenant, actor: .admin, keyID: row.id, level: .masked)
     }

@@ -1,3 +1,4 @@
+internal import Ciphers
 internal import KeyRing
 internal import Model
 internal import SecretMemory
@@ -7,6 +8,7 @@ package import Store
 package final class Desk {
   package let service: Service
   let reader: any StoreReader
+  var memory = SnapshotMemory()
 
   package init(_ service: Service) throws(StoreError) {
     self.service = service
@@ -18,7 +20,14 @@ package final class Desk {
   package func turnEnds() { reader.turnEnds() }
 
   package func authenticate(_ token: [UInt8]?) throws(ServiceError) -> Principal {
-    try Authenticator.principal(for: token, service: service, in: reader)
+    guard let token, !token.isEmpty, let snapshot = reader.snapshot else {
+      return try Authenticator.principal(for: token, service: service, in: reader)
+    }
+    let digest = SHA256.digest(token)
+    if let known = memory.principal(digest, in: snapshot, now: service.now()) { return known }
+    let principal = try Authenticator.principal(for: token, service: service, in: reader)
+    memory.remember(principal, by: digest, in: snapshot)
+    return principal
   }
 }
 

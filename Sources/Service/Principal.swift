@@ -48,11 +48,14 @@ package struct Principal: Sendable {
   /// Public id of a key made by Coffer; empty otherwise.
   package let keyID: String
   package let level: Level
+  /// Unix milliseconds; nil = never. Judged again on each request.
+  package let expiresAt: Int64?
 
-  package init(tenant: String, actor: Actor, keyID: String, level: Level) {
+  package init(tenant: String, actor: Actor, keyID: String, level: Level, expiresAt: Int64? = nil) {
     self.tenant = tenant
     self.actor = actor
     self.keyID = keyID
     self.level = level
+    self.expiresAt = expiresAt
   }
 }

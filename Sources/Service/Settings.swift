@@ -27,18 +27,47 @@ extension Desk {
     case .encrypted: try principal.demand(.readEncrypted)
     case .plaintext: try principal.demand(.readPlaintext)
     }
-    let (rendered, version) = try service.storedSettings(tenant: principal.tenant, in: reader)
-    switch mode {
-    case .redacted: return SettingsView(body: .open(rendered.redacted()), version: version)
-    case .encrypted:
-      do {
-        let body = try rendered.encrypted { text throws(ServiceError) in try service.token(for: text) }
-        return SettingsView(body: .open(body), version: version)
-      } catch { throw error }
-    case .plaintext:
-      let event = AuditEvent("settings.read_plaintext", subject: "settings", revision: version)
-      return SettingsView(body: .exposed(Exposure(value: SecretBytes(copying: rendered.plaintext()), event: event)), version: version)
+    guard mode != .plaintext else { return try plaintextSettings(tenant: principal.tenant) }
+    let name = SnapshotMemory.View.Name(tenant: principal.tenant, mode: mode)
+    let known = memory.view(name, now: service.now())
+    if let known, let snapshot = reader.snapshot, known.snapshot == snapshot {
+      return SettingsView(body: .open(known.body), version: known.version)
     }
+    return try settings(name, known: known)
+  }
+
+  private func plaintextSettings(tenant: String) throws(ServiceError) -> SettingsView {
+    let row = try service.settingsRow(tenant: tenant, in: reader)
+    let rendered = try service.settings(of: row, tenant: tenant, in: reader)
+    let version = row?.version ?? 0
+    let event = AuditEvent("settings.read_plaintext", subject: "settings", revision: version)
+    return SettingsView(body: .exposed(Exposure(value: SecretBytes(copying: rendered.plaintext()), event: event)), version: version)
+  }
+
+  /// Redacted or encrypted, from what is known when the stored version is still that one.
+  private func settings(_ name: SnapshotMemory.View.Name, known: SnapshotMemory.View?) throws(ServiceError) -> SettingsView {
+    let row = try service.settingsRow(tenant: name.tenant, in: reader)
+    if let row, var known, known.incarnation == row.incarnation, known.version == row.version {
+      if let snapshot = reader.snapshot {
+        known.snapshot = snapshot
+        memory.remember(known, as: name)
+      }
+      return SettingsView(body: .open(known.body), version: known.version)
+    }
+    let rendered = try service.settings(of: row, tenant: name.tenant, in: reader)
+    let body: [UInt8]
+    if name.mode == .encrypted {
+      body = try rendered.encrypted { text throws(ServiceError) in try service.token(for: text) }
+    } else {
+      body = rendered.redacted()
+    }
+    // Defaults carry the time of the request: they are not kept.
+    if let row, let snapshot = reader.snapshot {
+      let made = SnapshotMemory.View(
+        incarnation: row.incarnation, version: row.version, body: body, madeAt: service.now(), snapshot: snapshot)
+      memory.remember(made, as: name)
+    }
+    return SettingsView(body: .open(body), version: row?.version ?? 0)
   }
 }
 
@@ -46,13 +75,14 @@ extension Service {
   private static let collection = "settings"
   private static let document = "current"
 
+  fileprivate func settingsRow(tenant: String, in store: any StoreReading) throws(ServiceError) -> DocumentRow? {
+    do { return try store.document(tenant: tenant, collection: Self.collection, name: Self.document) } catch { throw ServiceError(error) }
+  }
+
   /// The stored settings, or the defaults of this moment when nothing was stored. Never defaults for what cannot be read (D7).
-  fileprivate func storedSettings(tenant: String, in store: any StoreReading) throws(ServiceError) -> (RenderedSettings, UInt64) {
-    let row: DocumentRow?
-    do { row = try store.document(tenant: tenant, collection: Self.collection, name: Self.document) } catch { throw ServiceError(error) }
-    guard let row else { return (SettingsDocument.defaults(now: time).rendered(), 0) }
-    let body = try vault.keys(tenant: tenant, version: row.kekVersion, in: store).open(row)
-    return (try decoded(body), row.version)
+  fileprivate func settings(of row: DocumentRow?, tenant: String, in store: any StoreReading) throws(ServiceError) -> RenderedSettings {
+    guard let row else { return SettingsDocument.defaults(now: time).rendered() }
+    return try decoded(try vault.keys(tenant: tenant, version: row.kekVersion, in: store).open(row))
   }
 
   private func decoded(_ body: SecretBytes) throws(ServiceError) -> RenderedSettings {

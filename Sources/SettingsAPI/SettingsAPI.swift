@@ -169,7 +169,8 @@ package final class SettingsAPI {
 
   /// Spec section 3: lower-cased and stripped; `true` is what older clients send for `encrypted`.
   private static func exposure(_ header: [UInt8]?) -> Exposure {
-    let text = String(decoding: header ?? [], as: UTF8.self).lowercased()
+    guard let header else { return .mode(.redacted) }
+    let text = String(decoding: header, as: UTF8.self).lowercased()
     let stripped = String(text.drop { $0 == " " || $0 == "\t" }.reversed().drop { $0 == " " || $0 == "\t" }.reversed())
     switch stripped {
     case "": return .mode(.redacted)

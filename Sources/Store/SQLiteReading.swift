@@ -135,12 +135,17 @@ extension AuditRow {
 
 /// A reader of one thread.
 final class SQLiteReader: SQLiteReading, StoreReader {
+  private(set) var snapshot: UInt64?
+
   func turnBegins() throws(StoreError) {
     if !connection.isInTransaction { try connection.execute("BEGIN") }
+    // Starts the read transaction, so that the number belongs to what the turn's reads see (sqlite.org/pragma.html).
+    snapshot = try connection.prepare("PRAGMA data_version").first { $0.unsigned(0) }
   }
 
   /// A snapshot that stayed open would keep the log from being emptied.
   func turnEnds() {
+    snapshot = nil
     guard connection.isInTransaction else { return }
     do { try connection.execute("COMMIT") } catch { try? connection.execute("ROLLBACK") }
   }

@@ -1,5 +1,20 @@
 /// The write operations, on the writer's connection and thread.
 final class SQLiteTransaction: SQLiteReading, StoreTransaction {
+  /// The newest entry of each chain, as this transaction sees it: nobody else writes.
+  private var heads: [String: AuditHead] = [:]
+
+  /// To be called whenever something was undone.
+  func forgetHeads() { heads = [:] }
+
+  override func auditHead(tenant: String) throws(StoreError) -> AuditHead? {
+    if let head = heads[tenant] { return head }
+    let head = try super.auditHead(tenant: tenant)
+    // Bounded: a store may have any number of tenants.
+    if heads.count >= 1024 { forgetHeads() }
+    heads[tenant] = head
+    return head
+  }
+
   func setRecord(_ name: StaticString, _ value: [UInt8]) throws(StoreError) {
     try connection.prepare("INSERT INTO records (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
       .run(.text("\(name)"), .blob(value))
@@ -106,6 +121,7 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
       .text(row.tenant), .integer(row.sequence), .text(row.at), .text(row.actorType), .text(row.actorID), .text(row.keyID),
       .text(row.action), .text(row.scope), .text(row.scopeID), .text(row.secretID), .text(row.fieldKey), .text(row.revision),
       .text(row.outcome), .text(row.requestID), .text(row.details), .blob(row.hash), .blob(row.mac))
+    heads[row.tenant] = AuditHead(sequence: row.sequence, hash: row.hash)
   }
 
   private func requireChange() throws(StoreError) {

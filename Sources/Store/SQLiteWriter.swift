@@ -34,6 +34,7 @@ final class SQLiteWriter: Sendable {
         for attempt in attempts { attempt.finish() }
       } catch {
         abandon(connection)
+        transaction.forgetHeads()
         for entry in batch { entry.fail(error) }
         // After a failed sync the next one may lie: stop writing, restart, recover. Never try again here.
         if error == .unknownOutcome || error == .corrupt { return stop(error) }
@@ -55,7 +56,9 @@ final class SQLiteWriter: Sendable {
       if attempt.failed {
         switch attempt.storeFailure {
         case .unavailable, .unknownOutcome, .corrupt: throw attempt.storeFailure ?? .unavailable(.ioError)
-        case nil, .conflict, .busy, .newerSchema, .locked, .networkFileSystem: try connection.execute("ROLLBACK TO body")
+        case nil, .conflict, .busy, .newerSchema, .locked, .networkFileSystem:
+          try connection.execute("ROLLBACK TO body")
+          transaction.forgetHeads()
         }
       }
       try connection.execute("RELEASE body")

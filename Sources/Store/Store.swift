@@ -40,6 +40,9 @@ package protocol StoreReader: StoreReading {
   /// Starts the snapshot that every read until `turnEnds` sees. Reads outside a turn see the newest state.
   func turnBegins() throws(StoreError)
   func turnEnds()
+  /// A number of the turn's snapshot: equal in two turns of this reader only when nothing was committed between them.
+  /// nil outside a turn.
+  var snapshot: UInt64? { get }
 }
 
 /// Inside the writer, between begin and commit. Reads see the effects of earlier bodies of the batch.

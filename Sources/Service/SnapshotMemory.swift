@@ -1,0 +1,58 @@
+internal import Model
+
+/// What one thread has worked out before and need not work out again: whom a key names, and the settings as they leave.
+/// Nothing in it is a secret, and nothing outlives a commit without being compared with the store.
+struct SnapshotMemory {
+  private static let maximumPrincipals = 1024
+  private static let maximumViews = 64
+  /// Longer documents are made anew each time: the memory of a thread stays below 4 MiB.
+  private static let maximumBody = 64 << 10
+  /// A token tells when it was made; it shall not be older than this, in milliseconds.
+  private static let tokenAge: Int64 = 60_000
+
+  private var snapshot: UInt64?
+  /// By the SHA-256 of the key's text. Holds within one snapshot only, so that a revocation counts on the next request.
+  private var principals: [[UInt8]: Principal] = [:]
+  private var views: [View.Name: View] = [:]
+
+  /// The settings document of a tenant in one exposure mode.
+  struct View {
+    struct Name: Hashable {
+      let tenant: String
+      let mode: ExposureMode
+    }
+    let incarnation: UInt64
+    let version: UInt64
+    let body: [UInt8]
+    /// Unix milliseconds.
+    let madeAt: Int64
+    var snapshot: UInt64
+  }
+
+  func principal(_ digest: [UInt8], in snapshot: UInt64, now: Int64) -> Principal? {
+    guard snapshot == self.snapshot, let known = principals[digest] else { return nil }
+    if let expiry = known.expiresAt, expiry <= now { return nil }
+    return known
+  }
+
+  mutating func remember(_ principal: Principal, by digest: [UInt8], in snapshot: UInt64) {
+    if snapshot != self.snapshot || principals.count >= Self.maximumPrincipals {
+      principals = [:]
+      self.snapshot = snapshot
+    }
+    principals[digest] = principal
+  }
+
+  func view(_ name: View.Name, now: Int64) -> View? {
+    guard let view = views[name] else { return nil }
+    // A clock that was set back makes a view as good as old.
+    if name.mode == .encrypted, !(0..<Self.tokenAge).contains(now - view.madeAt) { return nil }
+    return view
+  }
+
+  mutating func remember(_ view: View, as name: View.Name) {
+    guard view.body.count <= Self.maximumBody else { return }
+    if views.count >= Self.maximumViews, views[name] == nil { views = [:] }
+    views[name] = view
+  }
+}
