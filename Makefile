@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build run test deps deps-test lint unit sanitizers sanitize-threads fuzz end-to-end bench clean
+.PHONY: build run test deps deps-test lint unit sanitizers fuzz end-to-end bench clean
 
 # Where `make run` keeps its store.
 DIR ?= $(HOME)/.coffer
@@ -55,9 +55,6 @@ test: deps-test lint unit build sanitizers fuzz end-to-end
 
 sanitizers: deps-test
 	ASAN_OPTIONS=detect_leaks=0 swift test --scratch-path .build-address --sanitize=address
-
-# Not part of `make test`: the thread sanitizer does not see the standard library's Mutex and reports what it guards.
-sanitize-threads: deps-test
 	swift test --scratch-path .build-thread --sanitize=thread
 
 fuzz: deps-test

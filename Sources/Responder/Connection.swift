@@ -2,7 +2,7 @@ internal import CShim
 internal import Glibc
 internal import HTTPMessages
 internal import SecretMemory
-internal import Synchronization
+internal import Threads
 
 /// One connection from nginx. It belongs to its loop; while a request is answered elsewhere it is marked busy, and the
 /// loop touches neither its descriptor nor its bytes until the answer is out.
@@ -26,7 +26,7 @@ final class Connection: Sendable {
   let descriptor: Int32
   let isLocalOperator: Bool
   let inbox: Inbox
-  let state = Mutex(State())
+  let state = Locked(State())
 
   init(descriptor: Int32, isLocalOperator: Bool, inbox: Inbox) {
     self.descriptor = descriptor

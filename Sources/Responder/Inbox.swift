@@ -1,11 +1,11 @@
 internal import CShim
 internal import Glibc
-internal import Synchronization
+internal import Threads
 
 /// How other threads reach a loop: connections to look at again, and an eventfd that wakes it.
 final class Inbox: Sendable {
   let descriptor: Int32
-  private let waiting = Mutex<[Connection]>([])
+  private let waiting = Locked<[Connection]>([])
 
   init() throws(ResponderError) {
     descriptor = eventfd(0, O_NONBLOCK | O_CLOEXEC)

@@ -136,7 +136,7 @@ package final class Responder: Sendable {
 
 /// The first error of several threads.
 private final class FirstFailure: Sendable {
-  private let first = Mutex<(any Error)?>(nil)
+  private let first = Locked<(any Error)?>(nil)
   func note(_ error: any Error) { first.withLock { $0 = $0 ?? error } }
   var error: (any Error)? { first.withLock { $0 } }
 }

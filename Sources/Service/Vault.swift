@@ -1,6 +1,6 @@
 package import KeyRing
 internal import Store
-internal import Synchronization
+internal import Threads
 
 /// The keys of the store: the root key, and the tenant keys that were needed so far.
 ///
@@ -12,7 +12,7 @@ package final class Vault: Sendable {
   }
 
   package let root: RootKey
-  private let opened = Mutex<[Slot: TenantKeys]>([:])
+  private let opened = Locked<[Slot: TenantKeys]>([:])
 
   package init(root: RootKey) { self.root = root }
 

@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import Threads
 
 /// How many of the reserved uses of each KEK version this process has taken. The first use after a
 /// start counts from the reservation found in the store, so what a crash left unused is skipped.
@@ -8,7 +8,7 @@ final class WrapCounter: Sendable {
     let version: UInt32
   }
 
-  private let used = Mutex<[Slot: Int64]>([:])
+  private let used = Locked<[Slot: Int64]>([:])
 
   /// Takes one use; true when `reserved`, as the transaction sees it, does not cover it.
   func needsReservation(tenant: String, version: UInt32, reserved: Int64) -> Bool {

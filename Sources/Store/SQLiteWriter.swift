@@ -1,4 +1,4 @@
-internal import Synchronization
+internal import Threads
 
 /// Figures of the group commit, for metrics and benchmarks.
 package struct CommitFigures: Sendable, Equatable {
@@ -14,7 +14,7 @@ final class SQLiteWriter: Sendable {
 
   let queue = WriteQueue(capacity: queueLimit)
   private let onFatal: @Sendable (StoreError) -> Void
-  private let measured = Mutex(CommitFigures())
+  private let measured = Locked(CommitFigures())
 
   init(onFatal: @escaping @Sendable (StoreError) -> Void) { self.onFatal = onFatal }
 

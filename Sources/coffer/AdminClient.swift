@@ -8,7 +8,6 @@ internal import SecretMemory
 internal import Service
 internal import Store
 internal import StrictJSON
-internal import Synchronization
 internal import Threads
 
 /// The operator's requests: to the running cofferd over its control socket, or, when none runs, to the same routes in
@@ -71,7 +70,7 @@ enum AdminClient {
     switch answer {
     case .now(let response): return response
     case .later(let start):
-      let result = Mutex<Response?>(nil)
+      let result = Locked<Response?>(nil)
       let done = OneTimeEvent()
       start { response in
         result.withLock { $0 = response }

@@ -6,7 +6,6 @@ internal import SecretMemory
 internal import Service
 internal import Store
 internal import StrictJSON
-internal import Synchronization
 internal import Threads
 
 struct Init: ParsableCommand {
@@ -51,7 +50,7 @@ enum NewStore {
   private static func fill(_ path: String, _ root: RootKey) throws -> ShownKeys {
     let store = try SQLiteStore(directory: path)
     defer { store.close() }
-    let result = Mutex<Result<FirstKeys, any Error>?>(nil)
+    let result = Locked<Result<FirstKeys, any Error>?>(nil)
     let done = OneTimeEvent()
     Service.initialise(store, root: root, now: Moment.milliseconds) { outcome in
       result.withLock { $0 = outcome }

@@ -5,8 +5,8 @@ import SecretMemory
 import Service
 import Store
 import StrictJSON
-import Synchronization
 import Testing
+internal import Threads
 
 @testable import AdminAPI
 
@@ -38,7 +38,7 @@ private final class Bench {
   }
 
   static func wait(_ start: (@escaping @Sendable (Response) -> Void) -> Void) -> Response {
-    let found = Mutex<Response?>(nil)
+    let found = Locked<Response?>(nil)
     start { response in found.withLock { $0 = response } }
     for _ in 0..<5000 {
       if let response = found.withLock({ $0 }) { return response }

@@ -6,7 +6,6 @@ import Service
 import SettingsAPI
 import Store
 import StrictJSON
-import Synchronization
 import TestSupport
 import Testing
 import Threads
@@ -17,7 +16,7 @@ final class Rig {
   let store: SQLiteStore
   let service: Service
   let keys: FirstKeys
-  let clock = Mutex<Int64>(1_795_478_400_000)
+  let clock = Locked<Int64>(1_795_478_400_000)
   private let desk: Desk
   private let api: SettingsAPI
 
@@ -99,7 +98,7 @@ final class Rig {
 }
 
 final class Waiter<T: Sendable>: Sendable {
-  private let result = Mutex<Result<T, any Error>?>(nil)
+  private let result = Locked<Result<T, any Error>?>(nil)
   private let done = OneTimeEvent()
   func give(_ value: Result<T, any Error>) {
     result.withLock { $0 = value }

@@ -1,13 +1,12 @@
 import Glibc
 import Store
-import Synchronization
 import Threads
 
 extension Store {
   /// Writes and waits.
   func perform<T: Sendable>(_ body: @escaping @Sendable (any StoreTransaction) throws -> T) throws -> T {
     let done = OneTimeEvent()
-    let result = Mutex<Result<T, any Error>?>(nil)
+    let result = Locked<Result<T, any Error>?>(nil)
     write(body) { outcome in
       result.withLock { $0 = outcome }
       done.signal()
@@ -20,7 +19,7 @@ extension Store {
 
 /// Collects what many writes came to.
 final class Outcomes: Sendable {
-  private let state = Mutex<(expected: Int, seen: Int, succeeded: [Int: Bool])>((0, 0, [:]))
+  private let state = Locked<(expected: Int, seen: Int, succeeded: [Int: Bool])>((0, 0, [:]))
 
   func expectOne() { state.withLock { $0.expected += 1 } }
 
