@@ -42,7 +42,7 @@ let package = Package(
 
     module("SecretMemory", ["CLibcrypto"]),
     module("Ciphers", ["SecretMemory", "CLibcrypto"]),
-    module("KeyRing", ["Ciphers", "SecretMemory"]),
+    module("KeyRing", ["Ciphers", "SecretMemory", "StrictJSON"]),
     module("StrictJSON"),
     module("Model", ["StrictJSON"]),
     module("Threads", ["CShim"]),

@@ -9,14 +9,29 @@ package struct TenantKEK: Sendable {
   package let version: UInt32
   let key: SecretBytes
 
+  /// - Parameters:
+  ///   - id: 16 bytes.
+  ///   - key: 32 bytes.
+  package init(tenant: String, id: [UInt8], version: UInt32, key: SecretBytes) {
+    self.tenant = tenant
+    self.id = id
+    self.version = version
+    self.key = key
+  }
+
   package static func generate(tenant: String, version: UInt32) throws(CipherError) -> TenantKEK {
     TenantKEK(tenant: tenant, id: try RandomBytes.generate(count: 16), version: version, key: try SecretBytes.generate(count: 32))
   }
 
   /// nonce (12) || ciphertext (32) || tag (16), under the root key (scoped spec, section 6.1).
   package func wrapped(by root: RootKey) throws(CipherError) -> [UInt8] {
+    try wrapped(by: root, nonce: try RandomBytes.generate(count: AES256GCM.nonceBytes))
+  }
+
+  /// As `wrapped(by:)`, under a given 12-byte nonce.
+  package func wrapped(by root: RootKey, nonce: [UInt8]) throws(CipherError) -> [UInt8] {
     let aad = Self.aad(root: root, tenant: tenant, id: id, version: version)
-    return try key.withBytes { key throws(CipherError) in try AES256GCM.seal(key, key: root.key, authenticating: aad) }
+    return try key.withBytes { key throws(CipherError) in try AES256GCM.seal(key, key: root.key, nonce: nonce, authenticating: aad) }
   }
 
   static func unwrap(_ wrapped: [UInt8], tenant: String, id: [UInt8], version: UInt32, root: RootKey) throws(CipherError) -> TenantKEK {
@@ -42,10 +57,13 @@ package struct TenantKeys: Sendable {
   package let tenant: String
   package let kekID: [UInt8]
   package let version: UInt32
+  /// Wraps data keys, and nothing else directly.
+  let kek: SecretBytes
   private let storageKey: SecretBytes
   private let rowKey: SecretBytes
 
   package init(_ kek: TenantKEK) throws(CipherError) {
+    self.kek = kek.key
     tenant = kek.tenant
     kekID = kek.id
     version = kek.version
