@@ -33,6 +33,13 @@ for name in test_nginx test_settings test_roundtrip test_headers test_audit test
   module "$name"
 done
 
+echo "== test_real_client"
+if real=$(Tests/RealServer/environment.sh); then
+  PYTHON=$real module test_real_client
+else
+  echo "not run: the tests against the OpenHands client library and agent server"
+fi
+
 echo "== replay"
 recordings=Tests/Conformance/recordings
 # cofferd refuses COFFER_ variables it does not know.
