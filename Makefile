@@ -1,11 +1,12 @@
 # make run      install what is missing, build, start nginx and cofferd, print the URL and the keys
 # make test     install what is missing and run everything CI runs
 # make bench    time the settings dialect beside a C echo and nginx's own files
+# make nightly  the same tests with the long numbers
 # make build    release build: .build/release/coffer and .build/release/cofferd
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build run test deps deps-test lint unit sanitizers fuzz end-to-end bench clean
+.PHONY: build run test deps deps-test lint unit sanitizers fuzz end-to-end bench nightly clean
 
 # Where `make run` keeps its store.
 DIR ?= $(HOME)/.coffer
@@ -44,8 +45,9 @@ build: deps
 run: build
 	.build/release/coffer up --dir "$(DIR)" --https "$(ADDRESS)"
 
-lint:
+lint: deps-test
 	swift format lint --strict -r Package.swift Sources Tests
+	python3 Tests/Architecture/imports.py
 
 unit: deps-test
 	swift build --build-tests
@@ -62,6 +64,10 @@ fuzz: deps-test
 
 end-to-end: build
 	Tests/EndToEnd/run.sh
+
+nightly: deps-test lint unit build sanitizers
+	$(MAKE) fuzz FUZZ_SECONDS=900
+	COFFER_ROUNDS=100 COFFER_ROUNDS_RESTART=20 Tests/EndToEnd/run.sh
 
 bench: build
 	@$(call install,$(BENCH_PACKAGES))

@@ -77,8 +77,10 @@ internal import Threads
     }
   }
 
-  private var timeout: Int32 { acceptsAgainAt != nil || shared.phase != .serving || hasPartial ? 100 : 1000 }
+  private var timeout: Int32 { acceptsAgainAt != nil || shared.phase != .serving || hasPartial ? (deferred.isEmpty ? 100 : 5) : 1000 }
   private var hasPartial = false
+  /// Long requests that wait for a reading thread, at most until their time to arrive is over.
+  private var deferred: [Connection] = []
 
   private func dispatch(_ data: UInt64, _ events: UInt32) {
     switch data & ~0xFFFF_FFFF {
@@ -242,7 +244,12 @@ internal import Threads
   /// A request too long to be seen whole in the socket is read by a thread that may wait, through a descriptor of its
   /// own, so that what libfcgi does to it cannot touch the loop's.
   private func readElsewhere(_ connection: Connection, keepsConnection: Bool) {
-    guard shared.startsLongRead() else { return remove(connection) }
+    guard shared.startsLongRead() else {
+      hasPartial = true
+      connection.state.withLock { $0.partialSince = $0.partialSince ?? shared.monotonicMilliseconds() / 1000 }
+      deferred.append(connection)
+      return
+    }
     let copy = fcntl(connection.descriptor, F_DUPFD_CLOEXEC, 3)
     guard copy >= 0 else {
       shared.endLongRead()
@@ -289,6 +296,10 @@ internal import Threads
       acceptsAgainAt = nil
       try? listen()
     }
+    let waiting = deferred
+    deferred = []
+    for connection in waiting { look(connection) }
+    endTurn()
     guard hasPartial, now - lastSweep >= 500 else { return }
     lastSweep = now
     hasPartial = false

@@ -1,10 +1,19 @@
 internal import ArgumentParser
+internal import CShim
+internal import Configuration
 
 @main
 struct Coffer: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "coffer", abstract: "Settings and secrets for AI agents.", version: "0.1.0",
+    commandName: "coffer", abstract: "Settings and secrets for AI agents.",
+    discussion: "Exit codes: 0 done, 1 refused or failed (the reason is on standard error), 64 wrong usage.", version: Release.version,
     subcommands: [Init.self, Up.self, Serve.self, Restart.self, Key.self, Audit.self, Doctor.self])
+
+  static func main() {
+    // Keys pass through this process and through nginx below it: neither may leave a core file.
+    _ = shim_raise_limits()
+    main(nil)
+  }
 }
 
 /// What went wrong, for a person: what failed and what to do.

@@ -33,8 +33,23 @@ enum NewStore {
   static func make(in directory: String) throws -> ShownKeys {
     guard !exists(in: directory) else { throw Trouble("\(directory) is initialised already; its keys cannot be shown again") }
     try Folder.make(directory, mode: 0o700)
-    try Folder.make(directory + "/keys", mode: 0o700)
-    try Folder.make(directory + "/run", mode: 0o750)
+    try Folder.demandOwn(directory)
+    do {
+      return try fill(directory)
+    } catch {
+      // None of it was there before: what a failed attempt leaves would keep the next one from starting.
+      for part in made { unsafe unlink(directory + part) }
+      throw error
+    }
+  }
+
+  /// What `make` makes, in the order in which it may go again.
+  private static let made = [
+    "/store/coffer.db-wal", "/store/coffer.db-shm", "/store/coffer.db", "/store/coffer.lock", "/keys/wire.key", "/keys/root.key",
+  ]
+
+  private static func fill(_ directory: String) throws -> ShownKeys {
+    for (part, mode) in [("/keys", UInt32(0o700)), ("/store", 0o700), ("/run", 0o750)] { try Folder.make(directory + part, mode: mode) }
     let root = try RootKey.generate()
     do {
       try KeyFile.create(directory + "/keys/root.key", root.text)
@@ -43,7 +58,9 @@ enum NewStore {
       try KeyFile.create(directory + "/keys/wire.key", SecretBytes(copying: wire))
     } catch let error as KeyFile.Failure { throw Trouble(error.message) }
     let keys = try fill(directory + "/store", root)
-    try Folder.write(configurationText, to: directory + "/coffer.conf", mode: 0o600)
+    if unsafe access(directory + "/coffer.conf", F_OK) != 0 {
+      try Folder.write(configurationText, to: directory + "/coffer.conf", mode: 0o600)
+    }
     return keys
   }
 
@@ -61,11 +78,12 @@ enum NewStore {
     return ShownKeys(admin: keys.admin, session: keys.session)
   }
 
-  private static let configurationText = """
-    # Coffer's configuration. Every setting has a default; `conf/coffer.conf` in the source lists them all.
-    # Flags win over the environment, the environment over this file.
-
-    """
+  /// The shipped file with every setting and its default, or a line that says where it is.
+  private static var configurationText: String {
+    let shipped = Shipped.directory("conf", holding: "coffer.conf").flatMap { Folder.read($0 + "/coffer.conf") }
+    return shipped
+      ?? "# Coffer's configuration: lines of `key = value`. Every setting has a default; conf/coffer.conf in the source lists them.\n"
+  }
 }
 
 /// The first keys, to be shown once.
@@ -115,6 +133,14 @@ enum Folder {
       if unsafe mkdir(path, mode) == 0 || errno == EEXIST { return }
     }
     throw Trouble("\(path) cannot be made: \(unsafe String(cString: strerror(errno)))")
+  }
+
+  /// Refuses a directory that others could plant files in.
+  static func demandOwn(_ path: String) throws {
+    var facts = stat()
+    guard unsafe stat(path, &facts) == 0, facts.st_mode & S_IFMT == S_IFDIR else { throw Trouble("\(path) is no directory") }
+    guard facts.st_uid == geteuid() else { throw Trouble("\(path) belongs to another user; make it with the account that runs Coffer") }
+    guard facts.st_mode & 0o022 == 0 else { throw Trouble("\(path) can be changed by other users; run: chmod 0700 \(path)") }
   }
 
   static func write(_ text: String, to path: String, mode: UInt32) throws {

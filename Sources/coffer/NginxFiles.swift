@@ -12,16 +12,8 @@ struct NginxFiles {
   let listener: Listener
   let shared: String
 
-  /// Where the shipped files are: beside the program's build, or installed.
   static func shippedFiles() throws -> String {
-    var candidates: [String] = []
-    if let given = unsafe getenv("COFFER_SHARE") { candidates.append(unsafe String(cString: given) + "/nginx") }
-    if let program = Program.path {
-      let build = Program.parent(program)
-      for up in ["/../../..", "/../..", "/../share/coffer"] { candidates.append(build + up + "/nginx") }
-    }
-    candidates.append("/usr/share/coffer/nginx")
-    guard let found = candidates.first(where: { unsafe access($0 + "/coffer-server.conf", R_OK) == 0 }) else {
+    guard let found = Shipped.directory("nginx", holding: "coffer-server.conf") else {
       throw Trouble("the nginx files are not found; name their parent directory in COFFER_SHARE")
     }
     return found
@@ -84,6 +76,21 @@ struct NginxFiles {
             ssl_session_tickets off;
         """
     }
+  }
+}
+
+/// The files that come with the program: beside its build, or installed.
+enum Shipped {
+  /// The directory `name` among the shipped files that holds `file`.
+  static func directory(_ name: String, holding file: String) -> String? {
+    var parents: [String] = []
+    if let given = unsafe getenv("COFFER_SHARE") { parents.append(unsafe String(cString: given)) }
+    if let program = Program.path {
+      let build = Program.parent(program)
+      for up in ["/../../..", "/../..", "/../share/coffer"] { parents.append(build + up) }
+    }
+    parents.append("/usr/share/coffer")
+    return parents.map { $0 + "/" + name }.first { unsafe access($0 + "/" + file, R_OK) == 0 }
   }
 }
 

@@ -108,9 +108,10 @@ struct Server {
       origins: configuration.corsOrigins.value, dockerHost: configuration.dockerHost?.value, matchesPattern: matches)
     let info = ServerInfo(release: Release.version, started: Clock.milliseconds())
     let facts = AdminFacts(release: Release.version, started: Clock.milliseconds(), processID: getpid())
+    let prefix = configuration.webURL.map { PathPrefix(url: $0.value) }
     let threads = configuration.threads.value == 0 ? Processors.count : configuration.threads.value
     let responder = try Responder(threads: threads, listeners: try listeners()) {
-      try Handler(service, cors: cors, info: info, facts: facts)
+      try Handler(service, cors: cors, info: info, facts: facts, prefix: prefix)
     }
     try? PIDFile.write(directory: configuration.directory.value)
     log.write(.started(version: Release.version, socket: configuration.socket.value, threads: threads))

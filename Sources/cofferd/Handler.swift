@@ -9,8 +9,10 @@ final class Handler: RequestHandler {
   private let desk: Desk
   private let settings: SettingsAPI
   private let admin: AdminAPI
+  private let prefix: PathPrefix?
 
-  init(_ service: Service, cors: CORSPolicy, info: ServerInfo, facts: AdminFacts) throws {
+  init(_ service: Service, cors: CORSPolicy, info: ServerInfo, facts: AdminFacts, prefix: PathPrefix?) throws {
+    self.prefix = prefix
     desk = try Desk(service)
     settings = SettingsAPI(desk: desk, cors: cors, info: info)
     admin = AdminAPI(desk: desk, facts: facts)
@@ -21,7 +23,9 @@ final class Handler: RequestHandler {
   func turnEnds() { desk.turnEnds() }
 
   func handle(_ request: Request) -> Answer {
-    AdminAPI.owns(request.target) ? admin.answer(request) : settings.answer(request)
+    var request = request
+    if let prefix { request.target = prefix.removed(from: request.target) }
+    return AdminAPI.owns(request.target) ? admin.answer(request) : settings.answer(request)
   }
 
   func refuse(_ refusal: RequestRefusal) -> Response { settings.refuse(refusal) }

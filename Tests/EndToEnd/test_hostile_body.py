@@ -258,6 +258,20 @@ class PeerTests(CofferTestCase):
         self.assertLess(memory(pid) - before, 5 << 20)
         self.assertLessEqual(descriptors(pid), open_before + 4)
 
+    def test_more_long_bodies_than_reading_threads_are_all_answered(self):
+        """Each is longer than a loop looks at, and there are four times as many as may be read at once."""
+        body = json.dumps({"name": "LONG", "value": "v" * 900_000}).encode()
+
+        def run(_):
+            ask = self.coffer.client()
+            try:
+                return ask("PUT", "/api/settings/secrets", body).status
+            finally:
+                ask.close()
+
+        with concurrent.futures.ThreadPoolExecutor(64) as pool:
+            self.assertEqual(set(pool.map(run, range(128))), {413})
+
     def test_no_core_and_no_children(self):
         pid = self.coffer.responder()
         self.assertEqual(resource.prlimit(pid, resource.RLIMIT_CORE)[0], 0)

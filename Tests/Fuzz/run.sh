@@ -29,4 +29,4 @@ fuzz() {
 
 fuzz JSONText StrictJSON
 fuzz Parameters SecretMemory HTTPMessages
-fuzz Tokens SecretMemory Ciphers KeyRing
+fuzz Tokens SecretMemory Ciphers StrictJSON KeyRing

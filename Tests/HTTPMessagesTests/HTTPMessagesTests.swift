@@ -150,3 +150,20 @@ private let base = ["REQUEST_METHOD=GET", "REQUEST_URI=/a", "DOCUMENT_URI=/a"]
     #expect(text.hasSuffix("\r\n\r\n"))
   }
 }
+
+@Suite struct PathPrefixTests {
+  @Test(arguments: [
+    ("https://example.org", "/api/settings", ["api", "settings"]), ("https://example.org/", "/api/settings", ["api", "settings"]),
+    ("https://example.org/coffer", "/coffer/api/settings", ["api", "settings"]),
+    ("https://example.org/coffer/", "/api/settings", ["api", "settings"]),
+    ("https://example.org/a/b?x=/c", "/a/b/alive", ["alive"]), ("https://example.org/coffer", "/coffered/alive", ["coffered", "alive"]),
+    ("https://example.org/coffer", "/coffer", []), ("https://example.org/coffer", "/coffer/", []), ("/coffer", "/coffer/alive", ["alive"]),
+  ])
+  func isTakenAwayOnce(_ url: String, _ path: String, _ segments: [String]) throws {
+    let target = try RequestTarget(parsing: Array(path.utf8), normalised: nil)
+    let removed = PathPrefix(url: url).removed(from: target)
+    #expect(removed.segments == segments.map { Array($0.utf8) })
+    #expect(removed.rawPath == path)
+    #expect(!removed.hasTrailingSlash)
+  }
+}

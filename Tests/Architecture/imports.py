@@ -1,0 +1,54 @@
+"""Holds the directions between the modules: which may import which. Exit 1 and a line for each import that is not in the table.
+
+The C libraries each have one home; SQL is in Store alone; what serves requests has no Foundation.
+"""
+
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+ALLOWED = {
+    "Threads": {"CShim"},
+    "SecretMemory": {"CLibcrypto"},
+    "Ciphers": {"CLibcrypto", "SecretMemory"},
+    "KeyRing": {"Ciphers", "SecretMemory", "StrictJSON"},
+    "StrictJSON": set(),
+    "Model": {"StrictJSON"},
+    "Store": {"CSQLite", "CShim", "Threads"},
+    "Service": {"Ciphers", "KeyRing", "Model", "SecretMemory", "Store", "StrictJSON", "Threads"},
+    "HTTPMessages": {"SecretMemory"},
+    "SettingsAPI": {"HTTPMessages", "Model", "SecretMemory", "Service", "StrictJSON"},
+    "ScopedAPI": {"HTTPMessages", "KeyRing", "Model", "SecretMemory", "Service", "StrictJSON"},
+    "AdminAPI": {"HTTPMessages", "Model", "SecretMemory", "Service", "Store", "StrictJSON", "Threads"},
+    "Responder": {"CFastCGI", "CShim", "HTTPMessages", "SecretMemory", "Threads"},
+    "Configuration": {"SecretMemory", "StrictJSON"},
+    "FastCGIClient": {"CShim"},
+}
+SYSTEM = {"Glibc", "Synchronization"}
+# Put together what the others offer.
+EXECUTABLES = {"cofferd", "coffer"}
+IMPORT = re.compile(r"^\s*(?:@\w+ )?(?:(?:internal|package|private|public) )?import (\w+)", re.M)
+SQL = re.compile(r"\b(?:SELECT .* FROM|INSERT INTO|UPDATE \w+ SET|DELETE FROM|PRAGMA) ?")
+
+
+def main():
+    wrong = []
+    for source in sorted((ROOT / "Sources").rglob("*.swift")):
+        module = source.relative_to(ROOT / "Sources").parts[0]
+        text = source.read_text()
+        imports = set(IMPORT.findall(text)) - SYSTEM
+        if module in EXECUTABLES:
+            bad = imports & ({"CLibcrypto", "CSQLite", "CFastCGI"} | ({"Foundation"} if module == "cofferd" else set()))
+        else:
+            bad = imports - ALLOWED.get(module, set())
+        wrong += ["%s imports %s" % (source.relative_to(ROOT), name) for name in sorted(bad)]
+        if module != "Store" and SQL.search(text):
+            wrong.append("%s holds SQL" % source.relative_to(ROOT))
+    print("\n".join(wrong) or "%d modules keep their directions" % len(ALLOWED))
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""`coffer init` and what `coffer up` writes: modes, refusals, nothing left of a failed attempt, the configuration of nginx."""
+
+import json
+import os
+import pathlib
+import re
+import stat
+import subprocess
+import tempfile
+import unittest
+
+from coffer_harness import Coffer, binaries
+from nginx_harness import ROOT
+
+GOLDEN = pathlib.Path(__file__).with_name("Golden")
+
+
+class InitTests(unittest.TestCase):
+    def setUp(self):
+        self.home = tempfile.TemporaryDirectory(prefix="coffer-test-")
+        self.addCleanup(self.home.cleanup)
+        self.folder = os.path.join(self.home.name, "store")
+
+    def coffer(self, *words):
+        environment = {"PATH": os.environ["PATH"], "HOME": self.home.name}
+        return subprocess.run([str(binaries() / "coffer"), *words], capture_output=True, text=True, env=environment, timeout=60, check=False)
+
+    def mode(self, part):
+        return stat.S_IMODE(os.stat(os.path.join(self.folder, part)).st_mode)
+
+    def test_everything_is_closed_to_others(self):
+        made = self.coffer("init", "--dir", self.folder, "--json")
+        self.assertEqual(made.returncode, 0, made.stderr)
+        self.assertEqual(sorted(json.loads(made.stdout)), ["adminKey", "sessionKey"])
+        wanted = {"": 0o700, "keys": 0o700, "keys/root.key": 0o400, "keys/wire.key": 0o400, "store": 0o700, "store/coffer.db": 0o600,
+                  "coffer.conf": 0o600}  # fmt: skip
+        self.assertEqual({part: self.mode(part) for part in wanted}, wanted)
+
+    def test_the_configuration_lists_every_setting(self):
+        self.coffer("init", "--dir", self.folder)
+        self.assertEqual(pathlib.Path(self.folder, "coffer.conf").read_text(), (ROOT / "conf" / "coffer.conf").read_text())
+
+    def test_a_second_init_is_refused_and_changes_nothing(self):
+        self.coffer("init", "--dir", self.folder)
+        before = {path: path.read_bytes() for path in pathlib.Path(self.folder).rglob("*") if path.is_file()}
+        again = self.coffer("init", "--dir", self.folder)
+        self.assertEqual((again.returncode, again.stdout), (1, ""))
+        self.assertIn("initialised already", again.stderr)
+        self.assertEqual({path: path.read_bytes() for path in pathlib.Path(self.folder).rglob("*") if path.is_file()}, before)
+
+    def test_a_directory_that_others_can_change_is_refused(self):
+        os.mkdir(self.folder)
+        os.chmod(self.folder, 0o777)
+        refused = self.coffer("init", "--dir", self.folder)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("chmod 0700", refused.stderr)
+        self.assertEqual(os.listdir(self.folder), [])
+
+    def test_a_failed_init_leaves_no_keys_and_can_be_repeated(self):
+        os.makedirs(self.folder + "/store")
+        pathlib.Path(self.folder, "store", "coffer.lock").mkdir()
+        failed = self.coffer("init", "--dir", self.folder)
+        self.assertNotEqual(failed.returncode, 0)
+        self.assertEqual(os.listdir(self.folder + "/keys"), [])
+        pathlib.Path(self.folder, "store", "coffer.lock").rmdir()
+        self.assertEqual(self.coffer("init", "--dir", self.folder).returncode, 0)
+
+    def test_wrong_usage_has_a_code_of_its_own(self):
+        for words in (["init", "--nonsense"], ["up", "--insecure-open"], ["key", "create", "--expires", "soon"], ["nonsense"]):
+            self.assertEqual(self.coffer(*words).returncode, 64, words)
+        self.assertEqual(self.coffer("key", "list", "--dir", self.folder).returncode, 1)
+
+    def test_the_version_is_one(self):
+        version = self.coffer("--version").stdout.strip()
+        self.assertIn("## %s\n" % version, (ROOT / "CHANGELOG.md").read_text().replace("Unreleased", version))
+        self.assertRegex(version, r"^[0-9]+\.[0-9]+\.[0-9]+$")
+
+
+class NginxFileTests(unittest.TestCase):
+    """The main file that `coffer up` writes, compared with the one that was reviewed."""
+
+    def rendered(self, tls):
+        coffer = Coffer(tls=tls)
+        self.addCleanup(coffer.destroy)
+        coffer.init()
+        coffer.up()
+        text = pathlib.Path(coffer.folder, "run", "nginx.conf").read_text()
+        text = text.replace("user root;\n", "").replace(coffer.folder, "@dir@").replace(str(coffer.port), "@port@")
+        return re.sub(r"include [^ ]*/coffer-server.conf", "include @shared@/coffer-server.conf", text)
+
+    def test_plain(self):
+        self.assertEqual(self.rendered(tls=False), (GOLDEN / "nginx-http.conf").read_text())
+
+    def test_tls(self):
+        self.assertEqual(self.rendered(tls=True), (GOLDEN / "nginx-https.conf").read_text())
