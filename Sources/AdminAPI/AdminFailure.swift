@@ -52,8 +52,9 @@ enum AdminFailure: Error {
     switch error {
     case .unauthenticated: 401
     case .forbidden: 403
-    case .notFound, .profileNotFound: 404
-    case .invalidSecretName, .invalidBody, .invalidSettings, .tokensDoNotOpen: 400
+    case .notFound, .absent: 404
+    case .taken, .limitReached, .referenced: 409
+    case .invalidSecretName, .invalidBody, .invalidSettings, .tokensDoNotOpen, .danglingConnection, .emptyChange, .keyNotClearable: 400
     case .valueTooLong: 413
     case .preconditionFailed: 412
     case .conflict: 409
@@ -67,8 +68,10 @@ enum AdminFailure: Error {
     switch error {
     case .unauthenticated: "unauthenticated"
     case .forbidden: "forbidden"
-    case .notFound, .profileNotFound: "not_found"
-    case .invalidSecretName, .invalidBody, .invalidSettings, .tokensDoNotOpen: "validation_error"
+    case .notFound, .absent: "not_found"
+    case .taken, .limitReached, .referenced: "conflict"
+    case .invalidSecretName, .invalidBody, .invalidSettings, .tokensDoNotOpen, .danglingConnection, .emptyChange, .keyNotClearable:
+      "validation_error"
     case .valueTooLong: "content_too_large"
     case .preconditionFailed: "precondition_failed"
     case .conflict: "conflict"
@@ -84,8 +87,10 @@ enum AdminFailure: Error {
     switch error {
     case .unauthenticated: "An admin key is needed: Authorization: Bearer adk_…"
     case .forbidden: "This key may not do that."
-    case .notFound, .profileNotFound: "There is no such thing."
-    case .invalidSecretName, .invalidBody, .invalidSettings, .tokensDoNotOpen: "The request is not valid."
+    case .notFound, .absent: "There is no such thing."
+    case .taken, .limitReached, .referenced: "It is taken, in use, or one too many."
+    case .invalidSecretName, .invalidBody, .invalidSettings, .tokensDoNotOpen, .danglingConnection, .emptyChange, .keyNotClearable:
+      "The request is not valid."
     case .valueTooLong: "The value is too long."
     case .preconditionFailed: "The stored version is another one."
     case .conflict: "The name or id is taken."

@@ -5,7 +5,7 @@ enum MCPTables {
   static let server = Record(
     [
       Field("url", .text(minimum: 1), .null),
-      Field("transport", .choice(["stdio", "http", "streamable-http", "sse"]), .null),
+      Field("transport", .choice(["stdio", "http", "sse", "streamable-http"]), .null),
       Field("command", .text(minimum: 1), .null),
       Field("args", .list(.text()), .null),
       Field("env", .secretMap, .null),
@@ -20,14 +20,20 @@ enum MCPTables {
       Field("enabled", .boolean, true),
     ], unknown: .refused, isCompact: true
   ) { server in
+    contradiction(in: server) == nil
+  }
+
+  /// Why these members do not go together; nil when they do.
+  static func contradiction(in server: JSONObject) -> String? {
     func has(_ name: JSONString) -> Bool { server[name].map { !$0.isNull } ?? false }
     switch server["transport"]?.string {
-    case "stdio"?: guard has("command") else { return false }
+    case "stdio"?: if !has("command") { return "stdio MCP servers require 'command'" }
     case nil: break
-    case _?: guard has("url") else { return false }
+    case _?: if !has("url") { return "remote MCP servers require 'url'" }
     }
     let namesAuthorization = server["headers"]?.object?.members.contains { isAuthorization($0.name) } ?? false
-    return !(has("auth") && namesAuthorization)
+    guard has("auth"), namesAuthorization else { return nil }
+    return "'auth' cannot be combined with an explicit top-level 'Authorization' header; use auth.strategy='header' instead."
   }
 
   static func isAuthorization(_ name: JSONString) -> Bool { name.text.lowercased() == "authorization" }

@@ -8,8 +8,33 @@ package struct SettingsDocument: Sendable {
   private(set) var agent: JSONObject
   private(set) var conversation: JSONObject
   private(set) var misc: JSONObject
-  private(set) var activeProfile: JSONValue
+  package private(set) var activeProfile: JSONValue
   private(set) var activeAgentProfile: JSONValue
+
+  /// The provider connection that the active model names.
+  package var connection: String? { agent["llm"]?.object.flatMap { LLMProfile(llm: $0).connection } }
+
+  /// The same with the connection's key and address in the active model.
+  package func following(_ connection: ProviderConnection) -> SettingsDocument {
+    var result = self
+    if let llm = agent["llm"]?.object { result.agent["llm"] = .object(LLMProfile(llm: llm).resolved(with: connection)) }
+    return result
+  }
+
+  package func withActiveProfile(_ name: String?) -> SettingsDocument {
+    var result = self
+    result.activeProfile = name.map { .string(JSONString($0)) } ?? .null
+    return result
+  }
+
+  /// The same with a profile's whole model as the active one. The model was validated when the profile was saved.
+  package func activating(_ llm: JSONObject, of profile: String) -> SettingsDocument {
+    var result = withActiveProfile(profile)
+    result.agent["llm"] = .object(llm)
+    return result
+  }
+
+  mutating func setAgentMember(_ name: JSONString, _ value: JSONValue) { agent[name] = value }
 
   /// What is served before anyone stored anything.
   package static func defaults(now: UTCTime) -> SettingsDocument {

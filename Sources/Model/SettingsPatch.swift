@@ -15,7 +15,7 @@ package struct SettingsPatch: Sendable {
   package static let nothingGivenText =
     "At least one of agent_settings_diff, conversation_settings_diff, misc_settings_diff, active_profile, or active_agent_profile_id must be provided"
 
-  let agent: JSONObject?
+  private(set) var agent: JSONObject?
   let conversation: JSONObject?
   let misc: JSONObject?
   let activeProfile: Pointer
@@ -60,6 +60,18 @@ package struct SettingsPatch: Sendable {
   /// The profile that is to be loaded, when one is named.
   package var activeProfileName: String? {
     if case .set(let name) = activeProfile { name.text } else { nil }
+  }
+
+  /// The profile whose model becomes part of the change: the named one, unless the change brings a model itself.
+  package var profileToLoad: String? { agent?["llm"] == nil ? activeProfileName : nil }
+
+  /// The same change with a profile's whole model as its `llm`.
+  package func adding(llm: JSONObject) -> SettingsPatch {
+    var patch = self
+    var agent = patch.agent ?? JSONObject()
+    agent["llm"] = .object(llm)
+    patch.agent = agent
+    return patch
   }
 
   /// Which parts change, as canonical JSON for the audit entry.

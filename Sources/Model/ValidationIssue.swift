@@ -38,6 +38,39 @@ package struct ValidationIssue: Sendable, Equatable {
   }
 
   package static func missing(_ location: [Step]) -> Self { Self("missing", location, "Field required") }
+  /// Any other, by the name and the text that clients of the recorded server know.
+  static func other(_ type: StaticString, _ location: [Step], _ message: String, _ context: JSONObject? = nil) -> Self {
+    Self(type, location, message, context)
+  }
+
+  package static func unknownMember(_ location: [Step]) -> Self { Self("extra_forbidden", location, "Extra inputs are not permitted") }
+
+  /// A rule that concerns several members at once.
+  package static func valueError(_ location: [Step], _ text: String) -> Self {
+    Self("value_error", location, "Value error, " + text, context("error", .string(JSONString(text))))
+  }
+
+  package static func tooShort(_ location: [Step], minimum: Int) -> Self {
+    Self(
+      "string_too_short", location, "String should have at least \(minimum) character\(minimum == 1 ? "" : "s")",
+      context("min_length", .number(JSONNumber(minimum))))
+  }
+
+  package static func tooLong(_ location: [Step], maximum: Int) -> Self {
+    Self(
+      "string_too_long", location, "String should have at most \(maximum) characters", context("max_length", .number(JSONNumber(maximum))))
+  }
+
+  static func notBoolean(_ value: JSONValue, _ location: [Step]) -> Self {
+    value.string == nil && value.number == nil
+      ? Self("bool_type", location, "Input should be a valid boolean")
+      : Self("bool_parsing", location, "Input should be a valid boolean, unable to interpret input")
+  }
+
+  package static func notList(_ location: [Step]) -> Self { Self("list_type", location, "Input should be a valid list") }
+
+  static func context(_ name: JSONString, _ value: JSONValue) -> JSONObject { JSONObject(uniqueMembers: [.init(name: name, value: value)]) }
+
   package static func notText(_ location: [Step]) -> Self { Self("string_type", location, "Input should be a valid string") }
   package static func notDictionary(_ location: [Step]) -> Self { Self("dict_type", location, "Input should be a valid dictionary") }
 

@@ -8,7 +8,17 @@ package enum ServiceError: Error, Sendable {
   /// The key's level does not allow the action.
   case forbidden(Action)
   case notFound
-  case profileNotFound(String)
+  /// A named thing that is not there, or is there already. The name is the one of the path or the body.
+  case absent(NamedThing, String)
+  case taken(NamedThing, String)
+  /// No more of these may be kept.
+  case limitReached(NamedThing, Int)
+  /// Others still name it; the text of each says who.
+  case referenced(NamedThing, by: [String])
+  /// A profile names a provider connection that does not exist.
+  case danglingConnection(profile: String, connection: String)
+  /// A change that names nothing to change, or clears what cannot be cleared.
+  case emptyChange, keyNotClearable
   case invalidSecretName
   case valueTooLong(limit: Int)
   case invalidBody([ValidationIssue])
@@ -50,4 +60,9 @@ package enum ServiceError: Error, Sendable {
     default: self = .internalFailure
     }
   }
+}
+
+/// What the settings dialect keeps by name or id.
+package enum NamedThing: Sendable, Equatable {
+  case mcpServer, profile, agentProfile, agentProfileID, connection, workspace, workspaceParent
 }

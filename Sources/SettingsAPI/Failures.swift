@@ -40,7 +40,17 @@ enum Failure {
     case .unauthenticated: response(.unauthorized, "Unauthorized")
     case .forbidden(let action): response(Status(403), "This key may not \(phrase(action)).")
     case .notFound: response(.notFound, "Secret not found")
-    case .profileNotFound(let name): response(.notFound, "Profile '\(name)' not found")
+    case .absent(let thing, let name): response(.notFound, absent(thing, name))
+    case .taken(let thing, let name): response(Status(409), taken(thing, name))
+    case .limitReached(let thing, let limit): response(Status(409), full(thing, limit))
+    case .referenced(let thing, let users): response(Status(409), inUse(thing, users))
+    case .danglingConnection(let profile, let connection):
+      response(
+        .unprocessable,
+        "Profile '\(profile)' references provider connection '\(connection)', which does not exist. Update the profile or recreate the connection."
+      )
+    case .emptyChange: response(.unprocessable, "Provide at least one provider connection field to update")
+    case .keyNotClearable: response(.unprocessable, "api_key cannot be cleared; provide a new key to rotate it")
     case .invalidSecretName: response(.unprocessable, invalidName)
     case .valueTooLong(let limit): response(Status(413), "The value is longer than \(limit) bytes.")
     case .invalidBody(let issues): response(issues)
@@ -60,6 +70,46 @@ enum Failure {
     case .unavailable: server(503, "The store cannot be used now")
     case .busy: server(503, "Too many writes are waiting; try again")
     case .internalFailure: server(500, "An internal operation failed")
+    }
+  }
+
+  private static func absent(_ thing: NamedThing, _ name: String) -> String {
+    switch thing {
+    case .mcpServer: "MCP server '\(name)' was not found"
+    case .profile: "Profile '\(name)' not found"
+    case .agentProfile: "Agent profile '\(name)' not found"
+    case .agentProfileID: "Agent profile with id '\(name)' not found"
+    case .connection: "Provider connection '\(name)' not found"
+    case .workspace: "Workspace not found"
+    case .workspaceParent: "Workspace parent not found"
+    }
+  }
+
+  private static func taken(_ thing: NamedThing, _ name: String) -> String {
+    switch thing {
+    case .mcpServer: "MCP server '\(name)' already exists"
+    case .profile: "Profile '\(name)' already exists"
+    case .agentProfile, .agentProfileID: "Agent profile '\(name)' already exists"
+    case .connection: "Provider connection '\(name)' already exists"
+    case .workspace, .workspaceParent: "It exists already"
+    }
+  }
+
+  private static func full(_ thing: NamedThing, _ limit: Int) -> String {
+    switch thing {
+    case .profile: "Profile limit reached (\(limit)). Delete a profile before saving a new one."
+    case .agentProfile, .agentProfileID: "Agent profile limit reached (\(limit)). Delete a profile before saving a new one."
+    case .connection: "Provider connection limit reached (\(limit)). Delete one before adding another."
+    case .mcpServer, .workspace, .workspaceParent: "At most \(limit) of these may be kept."
+    }
+  }
+
+  private static func inUse(_ thing: NamedThing, _ users: [String]) -> String {
+    switch thing {
+    case .connection:
+      "Provider connection cannot be deleted while it is \(users.joined(separator: " and ")). Update those references before deleting it."
+    case .profile: "LLM profile is referenced by \(users.count) agent profile(s): \(users.joined(separator: ", "))"
+    case .mcpServer, .agentProfile, .agentProfileID, .workspace, .workspaceParent: "It is in use: \(users.joined(separator: ", "))"
     }
   }
 

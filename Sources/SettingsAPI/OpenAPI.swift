@@ -24,8 +24,10 @@ enum OpenAPI {
   private static func operation(_ entry: Route.Entry, _ method: HTTPMethod) -> JSONValue {
     var operation: JSONObject = JSONObject()
     operation["summary"] = .string(JSONString("\(entry.route.summary)"))
-    if "\(entry.pattern)".contains("{name}") {
-      operation["parameters"] = [["name": "name", "in": "path", "required": true, "schema": ["type": "string"]]]
+    let parameters = "\(entry.pattern)".split(separator: "/").filter { $0.hasPrefix("{") }.map { $0.dropFirst().dropLast() }
+    if !parameters.isEmpty {
+      operation["parameters"] = .array(
+        parameters.map { ["name": .string(JSONString(String($0))), "in": "path", "required": true, "schema": ["type": "string"]] })
     }
     var responses: JSONObject = JSONObject()
     for status in statuses(entry.route) {
@@ -47,6 +49,20 @@ enum OpenAPI {
     case .putSecret: [200, 401, 403, 412, 413, 415, 422, 503, 507]
     case .secretValue: [200, 401, 403, 404, 422, 503]
     case .deleteSecret: [200, 401, 403, 404, 412, 422, 503, 507]
+    case .addMCPServer: [201, 401, 403, 404, 409, 412, 413, 415, 422, 503, 507]
+    case .changeMCPServer: [200, 401, 403, 404, 412, 413, 415, 422, 503, 507]
+    case .removeMCPServer: [200, 401, 403, 404, 412, 503, 507]
+    case .profiles, .connections, .workspaces: [200, 401, 403, 503]
+    case .profile: [200, 400, 401, 403, 404, 422, 503]
+    case .saveProfile: [201, 401, 403, 409, 413, 415, 422, 503, 507]
+    case .deleteProfile: [200, 401, 403, 409, 422, 503, 507]
+    case .renameProfile: [200, 401, 403, 404, 409, 413, 415, 422, 503, 507]
+    case .activateProfile: [200, 401, 403, 404, 422, 503, 507]
+    case .createConnection: [201, 401, 403, 409, 413, 415, 422, 503, 507]
+    case .changeConnection: [200, 401, 403, 404, 413, 415, 422, 503, 507]
+    case .deleteConnection: [200, 401, 403, 404, 409, 503, 507]
+    case .addWorkspaces, .addWorkspaceParents: [200, 401, 403, 409, 413, 415, 422, 503, 507]
+    case .removeWorkspace, .removeWorkspaceParent: [200, 401, 403, 404, 422, 503, 507]
     }
   }
 }

@@ -5,6 +5,10 @@ enum Route: Sendable {
   case serverInfo, alive, ready, initialisation, documentation, openAPI
   case settings, changeSettings, agentSchema, conversationSchema
   case secrets, putSecret, secretValue, deleteSecret
+  case addMCPServer, changeMCPServer, removeMCPServer
+  case profiles, profile, saveProfile, deleteProfile, renameProfile, activateProfile
+  case connections, createConnection, changeConnection, deleteConnection
+  case workspaces, addWorkspaces, addWorkspaceParents, removeWorkspace, removeWorkspaceParent
 
   struct Entry: Sendable {
     let methods: [HTTPMethod]
@@ -26,15 +30,33 @@ enum Route: Sendable {
     Entry(methods: [.patch], pattern: "/api/settings", route: .changeSettings),
     Entry(methods: [.get], pattern: "/api/settings/agent-schema", route: .agentSchema),
     Entry(methods: [.get], pattern: "/api/settings/conversation-schema", route: .conversationSchema),
+    Entry(methods: [.post], pattern: "/api/settings/mcp/{key}", route: .addMCPServer),
+    Entry(methods: [.patch], pattern: "/api/settings/mcp/{key}", route: .changeMCPServer),
+    Entry(methods: [.delete], pattern: "/api/settings/mcp/{key}", route: .removeMCPServer),
     Entry(methods: [.get], pattern: "/api/settings/secrets", route: .secrets),
     Entry(methods: [.put], pattern: "/api/settings/secrets", route: .putSecret),
     Entry(methods: [.get], pattern: "/api/settings/secrets/{name}", route: .secretValue),
     Entry(methods: [.delete], pattern: "/api/settings/secrets/{name}", route: .deleteSecret),
+    Entry(methods: [.get], pattern: "/api/profiles", route: .profiles),
+    Entry(methods: [.get], pattern: "/api/profiles/{name}", route: .profile),
+    Entry(methods: [.post], pattern: "/api/profiles/{name}", route: .saveProfile),
+    Entry(methods: [.delete], pattern: "/api/profiles/{name}", route: .deleteProfile),
+    Entry(methods: [.post], pattern: "/api/profiles/{name}/rename", route: .renameProfile),
+    Entry(methods: [.post], pattern: "/api/profiles/{name}/activate", route: .activateProfile),
+    Entry(methods: [.get], pattern: "/api/llm/provider-connections", route: .connections),
+    Entry(methods: [.post], pattern: "/api/llm/provider-connections", route: .createConnection),
+    Entry(methods: [.patch], pattern: "/api/llm/provider-connections/{id}", route: .changeConnection),
+    Entry(methods: [.delete], pattern: "/api/llm/provider-connections/{id}", route: .deleteConnection),
+    Entry(methods: [.get], pattern: "/api/workspaces", route: .workspaces),
+    Entry(methods: [.post], pattern: "/api/workspaces", route: .addWorkspaces),
+    Entry(methods: [.delete], pattern: "/api/workspaces", route: .removeWorkspace),
+    Entry(methods: [.post], pattern: "/api/workspaces/parents", route: .addWorkspaceParents),
+    Entry(methods: [.delete], pattern: "/api/workspaces/parents", route: .removeWorkspaceParent),
   ]
 
   private static let unservedAreas: Set<[UInt8]> = Set(
     [
-      "conversations", "profiles", "agent-profiles", "llm", "workspaces", "mcp", "skills", "plugins", "tools", "hooks", "bash", "file",
+      "conversations", "agent-profiles", "llm", "mcp", "skills", "plugins", "tools", "hooks", "bash", "file",
       "git",
       "vscode", "desktop", "auth",
     ].map { Array($0.utf8) })
@@ -42,7 +64,6 @@ enum Route: Sendable {
   /// True below `/api` where the agent server has routes and this one has none.
   static func isUnserved(_ target: RequestTarget) -> Bool {
     guard target.segments.count >= 2, target.segments[0] == Array("api".utf8) else { return false }
-    if target.segments[1] == Array("settings".utf8) { return target.segments.count > 3 && target.segments[2] == Array("mcp".utf8) }
     return unservedAreas.contains(target.segments[1])
   }
 
@@ -50,7 +71,7 @@ enum Route: Sendable {
   var isOpen: Bool {
     switch self {
     case .serverInfo, .alive, .ready, .initialisation, .documentation, .openAPI: true
-    case .settings, .changeSettings, .agentSchema, .conversationSchema, .secrets, .putSecret, .secretValue, .deleteSecret: false
+    default: false
     }
   }
 
@@ -70,6 +91,24 @@ enum Route: Sendable {
     case .putSecret: "Create or update a custom secret"
     case .secretValue: "The value of one custom secret, as text"
     case .deleteSecret: "Delete a custom secret"
+    case .addMCPServer: "Add an MCP server"
+    case .changeMCPServer: "Change an MCP server; absent members stay"
+    case .removeMCPServer: "Remove an MCP server"
+    case .profiles: "Names and models of the LLM profiles"
+    case .profile: "One LLM profile, redacted unless X-Expose-Secrets says otherwise"
+    case .saveProfile: "Save an LLM profile, new or over an old one"
+    case .deleteProfile: "Delete an LLM profile"
+    case .renameProfile: "Rename an LLM profile"
+    case .activateProfile: "Make an LLM profile's model the active one"
+    case .connections: "Provider connections, without their keys"
+    case .createConnection: "Create a provider connection"
+    case .changeConnection: "Change a provider connection; absent members stay"
+    case .deleteConnection: "Delete a provider connection that nothing refers to"
+    case .workspaces: "Folders that a frontend remembers"
+    case .addWorkspaces: "Remember folders"
+    case .addWorkspaceParents: "Remember parent folders"
+    case .removeWorkspace: "Forget a folder"
+    case .removeWorkspaceParent: "Forget a parent folder"
     }
   }
 }

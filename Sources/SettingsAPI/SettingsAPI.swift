@@ -8,7 +8,7 @@ internal import StrictJSON
 ///
 /// The order of checks is route (404, 405), key (401), level (403), then the body (decision D14).
 package final class SettingsAPI {
-  private let desk: Desk
+  let desk: Desk
   private let cors: CORSPolicy
   private let info: ServerInfo
   private let router = Router(routes: Route.table.map { (methods: $0.methods, pattern: $0.pattern, route: $0.route) })
@@ -57,7 +57,7 @@ package final class SettingsAPI {
   }
 
   /// A refusal for lack of rights is written into the audit chain before it is sent.
-  private func guarded(_ principal: Principal, _ request: Request, _ body: () throws(ServiceError) -> Answer) -> Answer {
+  func guarded(_ principal: Principal, _ request: Request, _ body: () throws(ServiceError) -> Answer) -> Answer {
     do throws(ServiceError) {
       return try body()
     } catch {
@@ -68,7 +68,7 @@ package final class SettingsAPI {
   }
 
   /// Sends what `response` makes once `event` is in the chain; 503 when it cannot be written.
-  private func recorded(_ event: AuditEvent, by principal: Principal, _ request: Request, _ response: @escaping @Sendable () -> Response)
+  func recorded(_ event: AuditEvent, by principal: Principal, _ request: Request, _ response: @escaping @Sendable () -> Response)
     -> Answer
   {
     let service = desk.service
@@ -95,8 +95,7 @@ package final class SettingsAPI {
     case .initialisation:
       return Failure.response(
         .notFound, "server is not running with deferred_init=True; the /api/init endpoint is not available")
-    case .settings, .changeSettings, .agentSchema, .conversationSchema, .secrets, .putSecret, .secretValue, .deleteSecret:
-      return Failure.response(.unauthenticated)
+    default: return Failure.response(.unauthenticated)
     }
   }
 
@@ -107,7 +106,7 @@ package final class SettingsAPI {
     return Response(status: .temporaryRedirect, headers: [("Location", "\(request.scheme)://\(request.host)\(path)\(query)")])
   }
 
-  private func json(_ value: JSONValue, headers: [(name: StaticString, value: String)] = []) -> Response {
+  func json(_ value: JSONValue, headers: [(name: StaticString, value: String)] = []) -> Response {
     Failure.body(.ok, value, headers: headers)
   }
 
@@ -123,6 +122,28 @@ package final class SettingsAPI {
     case .putSecret: return try putSecret(request, principal)
     case .secretValue: return try secretValue(try name(parameters), request, principal)
     case .deleteSecret: return try deleteSecret(try name(parameters), request, principal)
+    case .addMCPServer:
+      return try changeMCPServer(parameters, request, principal, Status(201)) { body throws(BodyError) in
+        .add(try MCPServerBody(whole: body))
+      }
+    case .changeMCPServer:
+      return try changeMCPServer(parameters, request, principal, .ok) { body throws(BodyError) in .merge(try MCPServerBody(sparse: body)) }
+    case .removeMCPServer: return try removeMCPServer(parameters, request, principal)
+    case .profiles: return try profiles(principal)
+    case .profile: return try profile(parameters, request, principal)
+    case .saveProfile: return try saveProfile(parameters, request, principal)
+    case .deleteProfile: return try deleteProfile(parameters, request, principal)
+    case .renameProfile: return try renameProfile(parameters, request, principal)
+    case .activateProfile: return try activateProfile(parameters, request, principal)
+    case .connections: return try connections(principal)
+    case .createConnection: return try createConnection(request, principal)
+    case .changeConnection: return try changeConnection(parameters, request, principal)
+    case .deleteConnection: return try deleteConnection(parameters, request, principal)
+    case .workspaces: return try workspaces(principal)
+    case .addWorkspaces: return try addWorkspaces(.workspaces, request, principal)
+    case .addWorkspaceParents: return try addWorkspaces(.parents, request, principal)
+    case .removeWorkspace: return try removeWorkspace(.workspaces, request, principal)
+    case .removeWorkspaceParent: return try removeWorkspace(.parents, request, principal)
     case .serverInfo, .alive, .ready, .initialisation, .documentation, .openAPI: return .now(openAnswer(route))
     }
   }
@@ -136,10 +157,7 @@ package final class SettingsAPI {
     let mode: ExposureMode
     switch Self.exposure(request[.exposeSecrets]) {
     case .mode(let wanted): mode = wanted
-    case .unknown(let text):
-      return .now(
-        Failure.response(
-          .badRequest, "Invalid X-Expose-Secrets header value: '\(text)'. Valid values are: 'encrypted', 'plaintext'."))
+    case .unknown(let text): return .now(Self.unknownExposure(text))
     }
     let view = try desk.settings(mode, for: principal)
     switch view.body {
@@ -158,17 +176,29 @@ package final class SettingsAPI {
     }
   }
 
-  private static func document(_ bytes: [UInt8], _ version: UInt64) -> Response {
+  static func document(_ bytes: [UInt8], _ version: UInt64) -> Response {
     Response(status: .ok, contentType: MediaType.json, headers: [("ETag", entityTag(of: version))], body: .bytes(bytes))
   }
 
-  private enum Exposure {
+  /// What a change answers: the whole document, redacted.
+  static func answer(_ view: SettingsView, _ status: Status = .ok) -> Response {
+    guard case .open(let bytes) = view.body else { return Failure.response(.internalFailure) }
+    var response = document(bytes, view.version)
+    response.status = status
+    return response
+  }
+
+  static func unknownExposure(_ text: String) -> Response {
+    Failure.response(.badRequest, "Invalid X-Expose-Secrets header value: '\(text)'. Valid values are: 'encrypted', 'plaintext'.")
+  }
+
+  enum Exposure {
     case mode(ExposureMode)
     case unknown(String)
   }
 
   /// Spec section 3: lower-cased and stripped; `true` is what older clients send for `encrypted`.
-  private static func exposure(_ header: [UInt8]?) -> Exposure {
+  static func exposure(_ header: [UInt8]?) -> Exposure {
     guard let header else { return .mode(.redacted) }
     let text = String(decoding: header, as: UTF8.self).lowercased()
     let stripped = String(text.drop { $0 == " " || $0 == "\t" }.reversed().drop { $0 == " " || $0 == "\t" }.reversed())
@@ -194,11 +224,7 @@ package final class SettingsAPI {
       }
       return writing(request) { service, condition, id, send in
         service.patchSettings(patch, ifMatch: condition, for: principal, requestID: id) { result in
-          send(
-            result.map { view in
-              guard case .open(let bytes) = view.body else { return Failure.response(.internalFailure) }
-              return Self.document(bytes, view.version)
-            })
+          send(result.map { Self.answer($0) })
         }
       }
     }
@@ -249,7 +275,7 @@ package final class SettingsAPI {
   }
 
   /// Hands a write to the service and maps its result once.
-  private func writing(
+  func writing(
     _ request: Request,
     _ start:
       @escaping @Sendable (Service, EntityTagCondition?, String, @escaping @Sendable (Result<Response, ServiceError>) -> Void) -> Void

@@ -52,6 +52,15 @@ class SQLiteReading: StoreReading {
     ).first(.text(tenant), .text(collection), .text(name), read: DocumentRow.init)
   }
 
+  func documents(tenant: String, collection: String, after name: String, limit: Int) throws(StoreError) -> [DocumentRow] {
+    try connection.prepare(
+      """
+      SELECT tenant, collection, name, incarnation, version, kek_version, sealed, created_at, updated_at FROM documents
+      WHERE tenant = ?1 AND collection = ?2 AND name > ?3 ORDER BY name LIMIT ?4
+      """
+    ).all(.text(tenant), .text(collection), .text(name), .integer(Int64(limit)), read: DocumentRow.init)
+  }
+
   func secret(tenant: String, name: String) throws(StoreError) -> SecretRow? {
     try connection.prepare(
       """

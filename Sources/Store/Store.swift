@@ -27,6 +27,8 @@ package protocol StoreReading: AnyObject {
   /// In order of id.
   func apiKeys(tenant: String, after id: String, limit: Int) throws(StoreError) -> [APIKeyRow]
   func document(tenant: String, collection: String, name: String) throws(StoreError) -> DocumentRow?
+  /// In order of name, by bytes.
+  func documents(tenant: String, collection: String, after name: String, limit: Int) throws(StoreError) -> [DocumentRow]
   func secret(tenant: String, name: String) throws(StoreError) -> SecretRow?
   /// In order of position.
   func secrets(tenant: String, after position: Int64, limit: Int) throws(StoreError) -> [SecretRow]

@@ -1,0 +1,117 @@
+internal import KeyRing
+package import Model
+internal import SecretMemory
+internal import Store
+package import StrictJSON
+
+extension Service {
+  /// Merges `patch`, durable and audited before `completion` is called with the redacted document.
+  package func patchSettings(
+    _ patch: SettingsPatch, ifMatch: EntityTagCondition?, for principal: Principal, requestID: String,
+    completion: @escaping @Sendable (Result<SettingsView, ServiceError>) -> Void
+  ) {
+    let event = AuditEvent("settings.update", subject: "settings", details: patch.auditDetails)
+    changeSettings(event, ifMatch: ifMatch, for: principal, requestID: requestID, completion: completion) {
+      (document, transaction) throws(ServiceError) in
+      var patch = patch
+      if let name = patch.profileToLoad {
+        patch = patch.adding(llm: try self.loadedProfile(name, tenant: principal.tenant, in: transaction))
+      }
+      do throws(SettingsError) {
+        return try document.applying(patch, opening: { self.opened($0) }, now: self.time)
+      } catch { throw ServiceError(error) }
+    }
+  }
+
+  /// Adds, changes or removes one MCP server, durable and audited before `completion` is called.
+  package func changeMCPServer(
+    _ key: JSONString, _ change: MCPChange, ifMatch: EntityTagCondition?, for principal: Principal, requestID: String,
+    completion: @escaping @Sendable (Result<SettingsView, ServiceError>) -> Void
+  ) {
+    let event = AuditEvent(change.auditAction, subject: "settings")
+    changeSettings(event, ifMatch: ifMatch, for: principal, requestID: requestID, completion: completion) {
+      (document, _) throws(ServiceError) in
+      do throws(SettingsDocument.MCPFailure) {
+        return try document.changingServer(key, change, opening: { self.opened($0) })
+      } catch {
+        switch error {
+        case .absent: throw ServiceError.absent(.mcpServer, key.text)
+        case .taken: throw ServiceError.taken(.mcpServer, key.text)
+        case .settings(let error): throw ServiceError(error)
+        }
+      }
+    }
+  }
+
+  private func changeSettings(
+    _ event: AuditEvent, ifMatch: EntityTagCondition?, for principal: Principal, requestID: String,
+    completion: @escaping @Sendable (Result<SettingsView, ServiceError>) -> Void,
+    _ change: @escaping @Sendable (SettingsDocument, any StoreTransaction) throws(ServiceError) -> SettingsDocument
+  ) {
+    write(
+      { transaction in
+        let stored = try transaction.document(tenant: principal.tenant, collection: Self.settingsCollection, name: Self.settingsName)
+        try self.check(ifMatch, version: stored?.version ?? 0)
+        let rendered = try change(try self.document(of: stored, tenant: principal.tenant, in: transaction), transaction).rendered()
+        var event = event
+        event.revision = try self.store(rendered, after: stored, tenant: principal.tenant, in: transaction)
+        try self.record(event, by: principal, requestID: requestID, in: transaction)
+        return SettingsView(body: .open(rendered.redacted()), version: event.revision ?? 0)
+      }, completion: completion)
+  }
+
+  /// Changes the settings as a part of something else; that records itself. Nothing is written when nothing was stored yet
+  /// and `change` gives nil.
+  func followInSettings(
+    tenant: String, in transaction: any StoreTransaction, _ change: (SettingsDocument) throws(ServiceError) -> SettingsDocument?
+  ) throws(ServiceError) {
+    let stored: DocumentRow?
+    do {
+      stored = try transaction.document(tenant: tenant, collection: Self.settingsCollection, name: Self.settingsName)
+    } catch { throw ServiceError(error) }
+    guard let changed = try change(try document(of: stored, tenant: tenant, in: transaction)) else { return }
+    _ = try store(changed.rendered(), after: stored, tenant: tenant, in: transaction)
+  }
+
+  /// The stored settings in the open, or the defaults of this moment.
+  func document(of stored: DocumentRow?, tenant: String, in reading: any StoreReading) throws(ServiceError) -> SettingsDocument {
+    guard let stored else { return SettingsDocument.defaults(now: time) }
+    let rendered = try settings(of: stored, tenant: tenant, in: reading)
+    do { return try SettingsDocument(rendered) } catch { throw .unreadable }
+  }
+
+  private func store(_ rendered: RenderedSettings, after stored: DocumentRow?, tenant: String, in transaction: any StoreTransaction)
+    throws(ServiceError) -> UInt64
+  {
+    let row = try sealed(
+      rendered.encoded(), collection: Self.settingsCollection, name: Self.settingsName, after: stored, tenant: tenant, in: transaction)
+    do { try transaction.put(row) } catch { throw ServiceError(error) }
+    return row.version
+  }
+
+  /// What a text that came in is: an opened token, a token that does not open, or itself.
+  func opened(_ text: JSONString) -> TokenOpening {
+    guard text.utf8.starts(with: "gAAAAA".utf8) else { return .notAToken }
+    guard let opened = wire.open(text.utf8) else { return .doesNotOpen }
+    return .opened(opened.withBytes { bytes in JSONString(utf8: unsafe bytes.withUnsafeBytes { unsafe Array($0) }) })
+  }
+}
+
+extension ServiceError {
+  init(_ error: SettingsError) {
+    switch error {
+    case .invalid: self = .invalidSettings
+    case .tokensDoNotOpen(let pointers): self = .tokensDoNotOpen(pointers)
+    }
+  }
+}
+
+extension MCPChange {
+  fileprivate var auditAction: StaticString {
+    switch self {
+    case .add: "mcp_server.create"
+    case .merge: "mcp_server.update"
+    case .remove: "mcp_server.delete"
+    }
+  }
+}

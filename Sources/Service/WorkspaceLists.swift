@@ -1,0 +1,58 @@
+package import Model
+internal import Store
+package import StrictJSON
+
+extension Desk {
+  package func workspaces(for principal: Principal) throws(ServiceError) -> Workspaces {
+    try principal.demand(.readRedacted)
+    return try service.workspaces(tenant: principal.tenant, in: reader).lists
+  }
+}
+
+extension Service {
+  private static let workspaceCollection = "workspaces"
+
+  fileprivate func workspaces(tenant: String, in reading: any StoreReading) throws(ServiceError) -> (row: DocumentRow?, lists: Workspaces) {
+    guard let row = try documentRow(Self.workspaceCollection, Self.settingsName, tenant: tenant, in: reading) else {
+      return (nil, Workspaces())
+    }
+    do { return (row, try Workspaces(stored: try open(row, in: reading).json())) } catch { throw .unreadable }
+  }
+
+  /// Appends entries whose path is new; gives back all of both lists.
+  package func addWorkspaces(
+    _ additions: [JSONValue], to list: Workspaces.List, for principal: Principal, requestID: String,
+    completion: @escaping @Sendable (Result<Workspaces, ServiceError>) -> Void
+  ) {
+    changeWorkspaces(for: principal, requestID: requestID, completion: completion) { lists throws(ServiceError) in
+      guard lists.add(additions, to: list) else { throw .limitReached(.workspace, Workspaces.limit) }
+    }
+  }
+
+  package func removeWorkspace(
+    _ path: JSONString, from list: Workspaces.List, for principal: Principal, requestID: String,
+    completion: @escaping @Sendable (Result<Workspaces, ServiceError>) -> Void
+  ) {
+    changeWorkspaces(for: principal, requestID: requestID, completion: completion) { lists throws(ServiceError) in
+      guard lists.remove(path, from: list) else { throw .absent(list == .workspaces ? .workspace : .workspaceParent, "") }
+    }
+  }
+
+  private func changeWorkspaces(
+    for principal: Principal, requestID: String, completion: @escaping @Sendable (Result<Workspaces, ServiceError>) -> Void,
+    _ change: @escaping @Sendable (inout Workspaces) throws(ServiceError) -> Void
+  ) {
+    write(
+      { transaction in
+        var (row, lists) = try self.workspaces(tenant: principal.tenant, in: transaction)
+        try change(&lists)
+        let changed = try self.sealed(
+          lists.json.serialized(), collection: Self.workspaceCollection, name: Self.settingsName, after: row, tenant: principal.tenant,
+          in: transaction)
+        try transaction.put(changed)
+        let event = AuditEvent("workspaces.update", subject: "workspaces", revision: changed.version)
+        try self.record(event, by: principal, requestID: requestID, in: transaction)
+        return lists
+      }, completion: completion)
+  }
+}
