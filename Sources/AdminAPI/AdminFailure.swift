@@ -54,7 +54,9 @@ enum AdminFailure: Error {
     case .forbidden: 403
     case .notFound, .absent: 404
     case .taken, .limitReached, .referenced: 409
-    case .invalidSecretName, .invalidBody, .invalidSettings, .tokensDoNotOpen, .danglingConnection, .emptyChange, .keyNotClearable: 400
+    case .invalidSecretName, .invalidBody, .invalidSettings, .tokensDoNotOpen, .danglingConnection, .emptyChange, .keyNotClearable,
+      .invalidAgentProfile:
+      400
     case .valueTooLong: 413
     case .preconditionFailed: 412
     case .conflict: 409
@@ -70,7 +72,8 @@ enum AdminFailure: Error {
     case .forbidden: "forbidden"
     case .notFound, .absent: "not_found"
     case .taken, .limitReached, .referenced: "conflict"
-    case .invalidSecretName, .invalidBody, .invalidSettings, .tokensDoNotOpen, .danglingConnection, .emptyChange, .keyNotClearable:
+    case .invalidSecretName, .invalidBody, .invalidSettings, .tokensDoNotOpen, .danglingConnection, .emptyChange, .keyNotClearable,
+      .invalidAgentProfile:
       "validation_error"
     case .valueTooLong: "content_too_large"
     case .preconditionFailed: "precondition_failed"
@@ -89,7 +92,8 @@ enum AdminFailure: Error {
     case .forbidden: "This key may not do that."
     case .notFound, .absent: "There is no such thing."
     case .taken, .limitReached, .referenced: "It is taken, in use, or one too many."
-    case .invalidSecretName, .invalidBody, .invalidSettings, .tokensDoNotOpen, .danglingConnection, .emptyChange, .keyNotClearable:
+    case .invalidSecretName, .invalidBody, .invalidSettings, .tokensDoNotOpen, .danglingConnection, .emptyChange, .keyNotClearable,
+      .invalidAgentProfile:
       "The request is not valid."
     case .valueTooLong: "The value is too long."
     case .preconditionFailed: "The stored version is another one."

@@ -59,7 +59,7 @@ enum AgentTables {
     defaults(of: record, given: given.map { ($0.key, $0.value) })
   }
 
-  private static let tool = Record([Field("name", .filledText, nil), Field("params", .object, [:], nullable: true)]) { tool in
+  static let tool = Record([Field("name", .filledText, nil), Field("params", .object, [:], nullable: true)]) { tool in
     if tool["params"]?.isNull == true { tool["params"] = [:] }
     return true
   }
@@ -160,7 +160,7 @@ enum AgentTables {
 
   // MARK: - Context, condenser, verification
 
-  private static func context(_ now: JSONString) -> Record {
+  static func context(_ now: JSONString) -> Record {
     Record([
       Field("skills", .list(.object), []),
       Field("system_message_suffix", .text(), .null),
@@ -190,7 +190,7 @@ enum AgentTables {
     Field("auto_load", .either(.list(.text()), .boolean), false),
   ])
 
-  private static let condenser = Shape.tagged(
+  static let condenser = Shape.tagged(
     .init(
       member: "condenser_kind", fallback: "llm_summarizing",
       variants: [
@@ -198,7 +198,7 @@ enum AgentTables {
         Shape.Variant("no_op", Record([Field("enabled", .boolean, true), Field("condenser_kind", .choice(["no_op"]), "no_op")])),
       ]))
 
-  private static let summarizingCondenser = Record([
+  static let summarizingCondenser = Record([
     Field("enabled", .boolean, true),
     Field("max_size", .integer(.atLeast(20)), 240),
     Field("condenser_kind", .choice(["llm_summarizing"]), "llm_summarizing"),
@@ -209,7 +209,7 @@ enum AgentTables {
     Field("hard_context_reset_context_scaling", .number(.inside(0, 1)), .decimal("0.8")),
   ])
 
-  private static let verification = Record([
+  static let verification = Record([
     Field("critic_enabled", .boolean, false),
     Field("critic_mode", .choice(["finish_and_message", "all_actions"]), "finish_and_message"),
     Field("enable_iterative_refinement", .boolean, false),

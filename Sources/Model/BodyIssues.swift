@@ -37,7 +37,9 @@ struct BodyIssues {
     case .text(let minimum):
       guard let text = value.string else { return issues.append(.notText(location)) }
       if text.utf8.count < minimum { issues.append(.tooShort(location, minimum: minimum)) }
-    case .filledText: if value.string == nil { issues.append(.notText(location)) }
+    case .filledText:
+      guard let text = value.string else { return issues.append(.notText(location)) }
+      if text.isBlank { issues.append(.valueError(location, "Tool name cannot be empty")) }
     case .secret: if value.string == nil { issues.append(.notText(location)) }
     case .choice(let choices):
       if !choices.contains(where: { value.string == $0 }) { issues.append(Self.choiceIssue(choices, location)) }

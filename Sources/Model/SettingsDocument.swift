@@ -9,7 +9,7 @@ package struct SettingsDocument: Sendable {
   private(set) var conversation: JSONObject
   private(set) var misc: JSONObject
   package private(set) var activeProfile: JSONValue
-  private(set) var activeAgentProfile: JSONValue
+  package private(set) var activeAgentProfile: JSONValue
 
   /// The provider connection that the active model names.
   package var connection: String? { agent["llm"]?.object.flatMap { LLMProfile(llm: $0).connection } }
@@ -18,6 +18,17 @@ package struct SettingsDocument: Sendable {
   package func following(_ connection: ProviderConnection) -> SettingsDocument {
     var result = self
     if let llm = agent["llm"]?.object { result.agent["llm"] = .object(LLMProfile(llm: llm).resolved(with: connection)) }
+    return result
+  }
+
+  package var kind: JSONString { agent["agent_kind"]?.string ?? "openhands" }
+
+  /// The active model as a profile would hold it.
+  package var llmProfile: LLMProfile? { agent["llm"]?.object.map(LLMProfile.init(llm:)) }
+
+  package func withActiveAgentProfile(_ id: String?) -> SettingsDocument {
+    var result = self
+    result.activeAgentProfile = id.map { .string(JSONString($0)) } ?? .null
     return result
   }
 

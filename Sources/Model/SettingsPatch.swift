@@ -21,7 +21,6 @@ package struct SettingsPatch: Sendable {
   let activeProfile: Pointer
   let activeAgentProfile: Pointer
 
-  private static let profilePattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
   private static let idPattern = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 
   package init(body: JSONValue) throws(Failure) {
@@ -49,8 +48,8 @@ package struct SettingsPatch: Sendable {
     agent = diff("agent_settings_diff")
     conversation = diff("conversation_settings_diff")
     misc = diff("misc_settings_diff")
-    activeProfile = pointer("active_profile", Self.profilePattern, Self.isProfileName)
-    activeAgentProfile = pointer("active_agent_profile_id", Self.idPattern, Self.isID)
+    activeProfile = pointer("active_profile", ProfileName.pattern, ProfileName.isValid)
+    activeAgentProfile = pointer("active_agent_profile_id", Self.idPattern, UUIDText.isValid)
     guard issues.isEmpty else { throw .invalid(issues) }
     guard agent != nil || conversation != nil || misc != nil || activeProfile != .unchanged || activeAgentProfile != .unchanged else {
       throw .nothingGiven
@@ -81,24 +80,5 @@ package struct SettingsPatch: Sendable {
       activeProfile != .unchanged ? "active_profile" : nil, activeAgentProfile != .unchanged ? "active_agent_profile_id" : nil,
     ].compactMap { $0 }
     return "{\"parts\":[" + parts.map { "\"\($0)\"" }.joined(separator: ",") + "]}"
-  }
-
-  private static func isAlphanumeric(_ byte: UInt8) -> Bool {
-    (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
-  }
-
-  private static func isProfileName(_ name: [UInt8]) -> Bool {
-    guard (1...64).contains(name.count), isAlphanumeric(name[0]) else { return false }
-    return name.allSatisfy { isAlphanumeric($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "_") || $0 == UInt8(ascii: "-") }
-  }
-
-  private static func isID(_ text: [UInt8]) -> Bool {
-    guard text.count == 36 else { return false }
-    return text.enumerated().allSatisfy { index, byte in
-      switch index {
-      case 8, 13, 18, 23: byte == UInt8(ascii: "-")
-      default: (0x30...0x39).contains(byte) || (0x41...0x46).contains(byte) || (0x61...0x66).contains(byte)
-      }
-    }
   }
 }

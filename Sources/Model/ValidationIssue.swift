@@ -37,6 +37,9 @@ package struct ValidationIssue: Sendable, Equatable {
     return .object(object)
   }
 
+  /// The same without its numbers, as some routes of the recorded server tell it.
+  package var withoutContext: ValidationIssue { Self(type, location, message) }
+
   package static func missing(_ location: [Step]) -> Self { Self("missing", location, "Field required") }
   /// Any other, by the name and the text that clients of the recorded server know.
   static func other(_ type: StaticString, _ location: [Step], _ message: String, _ context: JSONObject? = nil) -> Self {

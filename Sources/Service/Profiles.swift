@@ -126,6 +126,8 @@ extension Service {
     write(
       { transaction in
         let tenant = principal.tenant
+        let users = try self.agentProfiles(naming: name, tenant: tenant, in: transaction)
+        guard users.isEmpty else { throw ServiceError.referenced(.profile, by: users) }
         guard try transaction.deleteDocument(tenant: tenant, collection: Self.profileCollection, name: name) else { return }
         try self.followInSettings(tenant: tenant, in: transaction) { document in
           document.activeProfile.string?.text == name ? document.withActiveProfile(nil) : nil
@@ -134,7 +136,7 @@ extension Service {
       }, completion: completion)
   }
 
-  /// Renames a profile; the active profile's name follows. True when the name is another one.
+  /// Renames a profile; the active profile's name and agent profiles follow. True when the name is another one.
   package func renameProfile(
     _ name: String, to newName: String, for principal: Principal, requestID: String,
     completion: @escaping @Sendable (Result<Bool, ServiceError>) -> Void
@@ -153,6 +155,7 @@ extension Service {
         try self.followInSettings(tenant: tenant, in: transaction) { document in
           document.activeProfile.string?.text == name ? document.withActiveProfile(newName) : nil
         }
+        try self.followRename(of: name, to: newName, tenant: tenant, in: transaction)
         let event = AuditEvent("profile.rename", subject: newName, details: "{\"from\":\"\(name)\"}")
         try self.record(event, by: principal, requestID: requestID, in: transaction)
         return true
@@ -171,7 +174,7 @@ extension Service {
       }, completion: completion)
   }
 
-  private func put(_ profile: LLMProfile, _ name: String, after stored: DocumentRow?, tenant: String, in transaction: any StoreTransaction)
+  func put(_ profile: LLMProfile, _ name: String, after stored: DocumentRow?, tenant: String, in transaction: any StoreTransaction)
     throws(ServiceError)
   {
     let row = try sealed(

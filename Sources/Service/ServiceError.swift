@@ -19,6 +19,8 @@ package enum ServiceError: Error, Sendable {
   case danglingConnection(profile: String, connection: String)
   /// A change that names nothing to change, or clears what cannot be cleared.
   case emptyChange, keyNotClearable
+  /// An agent profile of a version that is not known.
+  case invalidAgentProfile
   case invalidSecretName
   case valueTooLong(limit: Int)
   case invalidBody([ValidationIssue])

@@ -49,6 +49,7 @@ enum Failure {
         .unprocessable,
         "Profile '\(profile)' references provider connection '\(connection)', which does not exist. Update the profile or recreate the connection."
       )
+    case .invalidAgentProfile: response(.unprocessable, "Invalid agent profile")
     case .emptyChange: response(.unprocessable, "Provide at least one provider connection field to update")
     case .keyNotClearable: response(.unprocessable, "api_key cannot be cleared; provide a new key to rotate it")
     case .invalidSecretName: response(.unprocessable, invalidName)

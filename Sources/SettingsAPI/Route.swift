@@ -7,6 +7,8 @@ enum Route: Sendable {
   case secrets, putSecret, secretValue, deleteSecret
   case addMCPServer, changeMCPServer, removeMCPServer
   case profiles, profile, saveProfile, deleteProfile, renameProfile, activateProfile
+  case agentProfiles, agentProfile, saveAgentProfile, deleteAgentProfile, renameAgentProfile, activateAgentProfile
+  case materializeAgentProfile
   case connections, createConnection, changeConnection, deleteConnection
   case workspaces, addWorkspaces, addWorkspaceParents, removeWorkspace, removeWorkspaceParent
 
@@ -43,6 +45,13 @@ enum Route: Sendable {
     Entry(methods: [.delete], pattern: "/api/profiles/{name}", route: .deleteProfile),
     Entry(methods: [.post], pattern: "/api/profiles/{name}/rename", route: .renameProfile),
     Entry(methods: [.post], pattern: "/api/profiles/{name}/activate", route: .activateProfile),
+    Entry(methods: [.get], pattern: "/api/agent-profiles", route: .agentProfiles),
+    Entry(methods: [.get], pattern: "/api/agent-profiles/{name}", route: .agentProfile),
+    Entry(methods: [.post], pattern: "/api/agent-profiles/{name}", route: .saveAgentProfile),
+    Entry(methods: [.delete], pattern: "/api/agent-profiles/{name}", route: .deleteAgentProfile),
+    Entry(methods: [.post], pattern: "/api/agent-profiles/{name}/rename", route: .renameAgentProfile),
+    Entry(methods: [.post], pattern: "/api/agent-profiles/{id}/activate", route: .activateAgentProfile),
+    Entry(methods: [.post], pattern: "/api/agent-profiles/{name}/materialize", route: .materializeAgentProfile),
     Entry(methods: [.get], pattern: "/api/llm/provider-connections", route: .connections),
     Entry(methods: [.post], pattern: "/api/llm/provider-connections", route: .createConnection),
     Entry(methods: [.patch], pattern: "/api/llm/provider-connections/{id}", route: .changeConnection),
@@ -56,7 +65,7 @@ enum Route: Sendable {
 
   private static let unservedAreas: Set<[UInt8]> = Set(
     [
-      "conversations", "agent-profiles", "llm", "mcp", "skills", "plugins", "tools", "hooks", "bash", "file",
+      "conversations", "llm", "mcp", "skills", "plugins", "tools", "hooks", "bash", "file",
       "git",
       "vscode", "desktop", "auth",
     ].map { Array($0.utf8) })
@@ -100,6 +109,13 @@ enum Route: Sendable {
     case .deleteProfile: "Delete an LLM profile"
     case .renameProfile: "Rename an LLM profile"
     case .activateProfile: "Make an LLM profile's model the active one"
+    case .agentProfiles: "Agent profiles; the first list makes one of the current settings"
+    case .agentProfile: "One agent profile"
+    case .saveAgentProfile: "Save an agent profile, new or over an old one"
+    case .deleteAgentProfile: "Delete an agent profile"
+    case .renameAgentProfile: "Rename an agent profile"
+    case .activateAgentProfile: "Point the settings at an agent profile"
+    case .materializeAgentProfile: "What an agent profile comes to, as a dry run"
     case .connections: "Provider connections, without their keys"
     case .createConnection: "Create a provider connection"
     case .changeConnection: "Change a provider connection; absent members stay"

@@ -47,6 +47,7 @@ timeout 900 env -u COFFER_BIN "$PYTHON" Tests/Conformance/replay.py --decided Te
   --spawn "$COFFER_BIN/coffer up --http 127.0.0.1:{port} --insecure-open --dir store" \
   $recordings/auth*.json $recordings/server.json $recordings/schema.json $recordings/settings-*.json $recordings/secrets.json \
   $recordings/mcp.json $recordings/profiles.json $recordings/provider-connections.json $recordings/workspaces.json \
+  $recordings/agent-profiles.json \
   >"$report" 2>&1
 status=$?
 cat "$report"
