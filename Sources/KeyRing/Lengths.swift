@@ -3,17 +3,36 @@
 struct LengthPrefixed {
   private(set) var bytes: [UInt8] = []
 
+  /// Most messages fit: no growing on the way.
+  init() { bytes.reserveCapacity(512) }
+
   /// 4-byte big-endian length, then the bytes.
   mutating func append(_ part: [UInt8]) {
     append(UInt32(truncatingIfNeeded: part.count))
-    bytes += part
+    bytes.append(contentsOf: part)
   }
 
-  mutating func append(_ text: String) { append(Array(text.utf8)) }
-  mutating func append(_ text: StaticString) { append("\(text)") }
+  mutating func append(_ text: String) {
+    append(UInt32(truncatingIfNeeded: text.utf8.count))
+    bytes.append(contentsOf: text.utf8)
+  }
+
+  mutating func append(_ text: StaticString) {
+    append(UInt32(truncatingIfNeeded: text.utf8CodeUnitCount))
+    unsafe bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+  }
 
   /// Without a length: the width is fixed.
-  mutating func append(_ number: UInt32) { bytes += (0..<4).map { UInt8(truncatingIfNeeded: number >> (24 - 8 * $0)) } }
-  mutating func append(_ number: UInt64) { bytes += (0..<8).map { UInt8(truncatingIfNeeded: number >> (56 - 8 * $0)) } }
-  mutating func appendRaw(_ raw: [UInt8]) { bytes += raw }
+  mutating func append(_ number: UInt32) { appendBigEndian(UInt64(number), bytes: 4) }
+  mutating func append(_ number: UInt64) { appendBigEndian(number, bytes: 8) }
+
+  private mutating func appendBigEndian(_ number: UInt64, bytes count: Int) {
+    var shift = count * 8
+    while shift > 0 {
+      shift -= 8
+      bytes.append(UInt8(truncatingIfNeeded: number >> UInt64(shift)))
+    }
+  }
+
+  mutating func appendRaw(_ raw: [UInt8]) { bytes.append(contentsOf: raw) }
 }

@@ -5,20 +5,37 @@ package struct UTCTime: Sendable, Equatable {
   package init(unixMicroseconds: Int64) { self.unixMicroseconds = unixMicroseconds }
 
   /// RFC 3339 with milliseconds: `2026-07-01T12:00:00.000Z`.
-  package var text: String { prefix + "." + Self.padded(microseconds / 1000, 3) + "Z" }
+  package var text: String { text(fraction: microseconds / 1000, digits: 3) }
   /// RFC 3339 with microseconds, as `current_datetime` is printed.
-  package var preciseText: String { prefix + "." + Self.padded(microseconds, 6) + "Z" }
+  package var preciseText: String { text(fraction: microseconds, digits: 6) }
 
   private var seconds: Int64 { Int64((Double(unixMicroseconds) / 1_000_000).rounded(.down)) }
   private var microseconds: Int64 { unixMicroseconds - seconds * 1_000_000 }
 
-  private var prefix: String {
+  private func text(fraction: Int64, digits: Int) -> String {
     let days = seconds >= 0 ? seconds / 86_400 : (seconds - 86_399) / 86_400
     let time = seconds - days * 86_400
     let (year, month, day) = Self.civil(days)
-    let date = [Self.padded(year, 4), Self.padded(month, 2), Self.padded(day, 2)].joined(separator: "-")
-    let clock = [time / 3600, time / 60 % 60, time % 60].map { Self.padded($0, 2) }.joined(separator: ":")
-    return date + "T" + clock
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(32)
+    func append(_ number: Int64, _ width: Int, _ end: Unicode.Scalar) {
+      var divisor: Int64 = 1
+      for _ in 1..<width { divisor *= 10 }
+      while number / divisor > 9 { divisor *= 10 }
+      while divisor > 0 {
+        bytes.append(UInt8(0x30 + number / divisor % 10))
+        divisor /= 10
+      }
+      bytes.append(UInt8(truncatingIfNeeded: end.value))
+    }
+    append(max(0, year), 4, "-")
+    append(month, 2, "-")
+    append(day, 2, "T")
+    append(time / 3600, 2, ":")
+    append(time / 60 % 60, 2, ":")
+    append(time % 60, 2, ".")
+    append(fraction, digits, "Z")
+    return String(decoding: bytes, as: UTF8.self)
   }
 
   /// Days since 1970-01-01 to a date of the Gregorian calendar, by eras of 400 years that begin in March.
@@ -31,10 +48,5 @@ package struct UTCTime: Sendable, Equatable {
     let shiftedMonth = (5 * dayOfYear + 2) / 153
     let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
     return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * shiftedMonth + 2) / 5 + 1)
-  }
-
-  private static func padded(_ number: Int64, _ width: Int) -> String {
-    let digits = String(number)
-    return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
   }
 }

@@ -12,6 +12,8 @@ package final class Vault: Sendable {
   }
 
   package let root: RootKey
+  /// Tenant rows as they were when their MAC was checked: the same row needs no second check.
+  private let verified = Locked<[String: TenantRow]>([:])
   private let opened = Locked<[Slot: TenantKeys]>([:])
 
   package init(root: RootKey) { self.root = root }
@@ -39,7 +41,9 @@ package final class Vault: Sendable {
     let row: TenantRow?
     do { row = try store.tenant(id) } catch { throw ServiceError(error) }
     guard let row else { throw .notFound }
+    if verified.withLock({ $0[id] == row }) { return row }
     guard constantTimeEqual(try mac(of: row), row.mac) else { throw .unreadable }
+    verified.withLock { $0[id] = row }
     return row
   }
 }
