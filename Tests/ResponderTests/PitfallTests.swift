@@ -1,0 +1,86 @@
+import Glibc
+import HTTPMessages
+import Responder
+import SecretMemory
+import Synchronization
+import TestSupport
+import Testing
+
+/// Counts turns, so that a test can see whether one was left open.
+private final class TurnCounter: Sendable {
+  let begun = Atomic(0)
+  let ended = Atomic(0)
+}
+
+private final class TurnHandler: RequestHandler {
+  private let echo = EchoHandler()
+  private let counter: TurnCounter
+  init(_ counter: TurnCounter) { self.counter = counter }
+  func turnBegins() { counter.begun.add(1, ordering: .sequentiallyConsistent) }
+  func turnEnds() { counter.ended.add(1, ordering: .sequentiallyConsistent) }
+  func handle(_ request: Request) -> Answer { echo.handle(request) }
+  func refuse(_ refusal: RequestRefusal) -> Response { echo.refuse(refusal) }
+  var abandoned: Response { echo.abandoned }
+}
+
+/// Mistakes that are easily made with this protocol and this library, each with the test that would show it.
+@Suite(.serialized) struct PitfallTests {
+  private let directory = TemporaryDirectory()
+  private var path: String { directory.path + "/s" }
+
+  private func start(_ counter: TurnCounter = TurnCounter()) throws -> Responder {
+    try Responder(threads: 1, listeners: [Listener.bind(path, mode: 0o600)]) { TurnHandler(counter) }
+  }
+
+  /// A buffer that is used again must not show the answer before, also when the next one is shorter, empty or a refusal.
+  @Test func noAnswerHoldsWhatTheOneBeforeHeld() throws {
+    let responder = try start()
+    defer { responder.stop() }
+    let peer = try Peer(path)
+    let canary = Array("canary-in-the-answer-before".utf8)
+    for target in ["/size/0", "/size/10", "/short"] {
+      #expect(try peer.send("/secret", body: canary).body.utf8.elementsEqual(canary))
+      #expect(try !peer.send(target).body.contains("canary"))
+    }
+    #expect(try peer.send("/secret", body: canary).status == "200")
+    #expect(try !peer.send("/short", body: [1, 2, 3], announced: "4").body.contains("canary"))
+  }
+
+  /// What is answered later must not point into the library's memory, which the next request on the thread reuses.
+  @Test func lateAnswersKeepTheirOwnRequest() throws {
+    let responder = try start()
+    defer { responder.stop() }
+    let peers = try (0..<16).map { _ in try Peer(path) }
+    for round in 0..<20 {
+      for (index, peer) in peers.enumerated() { try peer.write(Peer.request("/later", body: Array("body-\(round)-\(index)".utf8))) }
+      for (index, peer) in peers.enumerated() { #expect(try peer.reply().body == "POST /later body-\(round)-\(index)") }
+    }
+  }
+
+  /// A read transaction that stays open while the loop waits would keep the store's log from being emptied.
+  @Test func everyTurnEndsBeforeTheLoopWaits() throws {
+    let counter = TurnCounter()
+    let responder = try start(counter)
+    defer { responder.stop() }
+    let peer = try Peer(path)
+    for _ in 0..<50 {
+      _ = try peer.send("/a")
+      // The answer leaves within the turn: its end follows at once, without another request.
+      for _ in 0..<1000 where counter.begun.load(ordering: .sequentiallyConsistent) != counter.ended.load(ordering: .sequentiallyConsistent)
+      {
+        usleep(100)
+      }
+      #expect(counter.begun.load(ordering: .sequentiallyConsistent) == counter.ended.load(ordering: .sequentiallyConsistent))
+    }
+    #expect(counter.begun.load(ordering: .sequentiallyConsistent) >= 50)
+  }
+
+  /// The descriptor was handed to the library: unless told otherwise, that closes it before it reads.
+  @Test func aConnectionOutlivesItsRequests() throws {
+    let responder = try start()
+    defer { responder.stop() }
+    let peer = try Peer(path)
+    for number in 0..<200 { #expect(try peer.send("/a", body: Array("\(number)".utf8)).body == "POST /a \(number)") }
+    #expect(responder.figures.connections == 1)
+  }
+}
