@@ -24,7 +24,7 @@ package final class AdminFacts: Sendable {
 
 /// The operator surface on one thread. No route returns a value, a digest or a key, but for the one a caller just made.
 package final class AdminAPI {
-  private let desk: Desk
+  let desk: Desk
   private let facts: AdminFacts
   private let router = Router(routes: AdminRoute.table.map { (methods: $0.methods, pattern: $0.pattern, route: $0.route) })
 
@@ -81,6 +81,7 @@ package final class AdminAPI {
       let tenant = try tenant(parameters)
       return .now(ok(AdminRendering.head(try served { () throws(ServiceError) in try desk.auditHead(tenant: tenant) }), request))
     case .verifyAudit: return try verifyAudit(try tenant(parameters), request)
+    case .importOpenHands: return try importOpenHands(try tenant(parameters), request)
     }
   }
 
@@ -191,7 +192,7 @@ package final class AdminAPI {
 
   private func ok(_ data: JSONValue, _ request: Request) -> Response { Self.ok(data, request, at: desk.service.now()) }
 
-  private static func ok(_ data: JSONValue, _ request: Request, at now: Int64, status: Int = 200) -> Response {
+  static func ok(_ data: JSONValue, _ request: Request, at now: Int64, status: Int = 200) -> Response {
     let body: JSONValue = ["data": data, "requestId": AdminRendering.text(request.id), "timestamp": AdminRendering.time(now)]
     return Response(status: Status(status), contentType: "application/json", body: .bytes(body.serialized()))
   }
@@ -204,7 +205,7 @@ package final class AdminAPI {
     return Response(status: Status(200), contentType: "application/json", body: .bytes(body.serialized()))
   }
 
-  private static func response(_ result: Result<Response, AdminFailure>, _ request: Request, at now: Int64) -> Response {
+  static func response(_ result: Result<Response, AdminFailure>, _ request: Request, at now: Int64) -> Response {
     switch result {
     case .success(let response): response
     case .failure(let error): error.response(for: request, at: time(now))

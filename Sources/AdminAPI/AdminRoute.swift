@@ -6,6 +6,7 @@ enum AdminRoute: Sendable {
   case tenants, createTenant
   case keys, createKey, revokeKey
   case auditEntries, auditHead, verifyAudit
+  case importOpenHands
 
   struct Entry: Sendable {
     let methods: [HTTPMethod]
@@ -23,5 +24,6 @@ enum AdminRoute: Sendable {
     Entry(methods: [.get], pattern: "/admin/v1/tenants/{tenant}/audit", route: .auditEntries),
     Entry(methods: [.get], pattern: "/admin/v1/tenants/{tenant}/audit/head", route: .auditHead),
     Entry(methods: [.get, .post], pattern: "/admin/v1/tenants/{tenant}/audit/verify", route: .verifyAudit),
+    Entry(methods: [.post], pattern: "/admin/v1/tenants/{tenant}/import/openhands", route: .importOpenHands),
   ]
 }

@@ -47,6 +47,16 @@ package struct AgentProfile: Sendable {
     self.init(id: stored?.id ?? freshID, name: name, revision: revision, checked)
   }
 
+  /// Reads a file of an agent server; id and revision are kept. Files of version 1 may carry `skills`, which nothing reads.
+  init(openHands file: JSONValue, name: String) throws(Failure) {
+    guard var object = file.object, let id = object["id"]?.string, UUIDText.isValid(id.utf8) else {
+      throw .body(BodyError(issues: [.notDictionary([])]))
+    }
+    object["skills"] = nil
+    try self.init(saving: .object(object), name: name, over: nil, freshID: id.text)
+    if let revision = object["revision"]?.number?.int64, revision >= 0 { members["revision"] = .number(JSONNumber(revision)) }
+  }
+
   private init(id: String, name: String, revision: Int64, _ rest: JSONObject) {
     let own: [JSONObject.Member] = [
       .init(name: "schema_version", value: .number(JSONNumber(Self.version))), .init(name: "id", value: .string(JSONString(id))),

@@ -45,6 +45,9 @@ package struct SettingsDocument: Sendable {
     return result
   }
 
+  mutating func setAgent(_ agent: JSONObject) { self.agent = agent }
+  mutating func setConversation(_ conversation: JSONObject) { self.conversation = conversation }
+  mutating func setMisc(_ misc: JSONObject) { self.misc = misc }
   mutating func setAgentMember(_ name: JSONString, _ value: JSONValue) { agent[name] = value }
 
   /// What is served before anyone stored anything.

@@ -20,7 +20,10 @@ package enum SettingsError: Error, Sendable, Equatable {
 /// `base` is the document before the merge: a mask takes the value that stood at the same place there (D1), and a secret
 /// that is equal to the one there came from there and is not taken for a token.
 struct Validator {
-  struct Invalid: Error {}
+  struct Invalid: Error {
+    /// Pointers of tokens that do not open, when that is the reason.
+    var unopened: [String] = []
+  }
 
   private let base: JSONValue
   private let opening: (JSONString) -> TokenOpening

@@ -203,6 +203,12 @@ extension Service {
     }
   }
 
+  /// Puts a profile of an import in the place of one with the same name.
+  func importAgentProfile(_ profile: AgentProfile, tenant: String, in transaction: any StoreTransaction) throws(ServiceError) {
+    let stored = try documentRow(Self.agentProfileCollection, profile.name, tenant: tenant, in: transaction)
+    try put(profile, after: stored, tenant: tenant, in: transaction)
+  }
+
   private func put(_ profile: AgentProfile, after stored: DocumentRow?, tenant: String, in transaction: any StoreTransaction)
     throws(ServiceError)
   {

@@ -105,6 +105,12 @@ extension Service {
     return users
   }
 
+  /// Puts a connection of an import in the place of one with the same id.
+  func importConnection(_ connection: ProviderConnection, tenant: String, in transaction: any StoreTransaction) throws(ServiceError) {
+    let stored = try documentRow(Self.connectionCollection, connection.id, tenant: tenant, in: transaction)
+    try put(connection, after: stored, tenant: tenant, in: transaction)
+  }
+
   private func put(_ connection: ProviderConnection, after stored: DocumentRow?, tenant: String, in transaction: any StoreTransaction)
     throws(ServiceError)
   {

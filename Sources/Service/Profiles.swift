@@ -174,6 +174,12 @@ extension Service {
       }, completion: completion)
   }
 
+  /// Puts a profile of an import in the place of one with the same name.
+  func importProfile(_ profile: LLMProfile, _ name: String, tenant: String, in transaction: any StoreTransaction) throws(ServiceError) {
+    let stored = try documentRow(Self.profileCollection, name, tenant: tenant, in: transaction)
+    try put(profile, name, after: stored, tenant: tenant, in: transaction)
+  }
+
   func put(_ profile: LLMProfile, _ name: String, after stored: DocumentRow?, tenant: String, in transaction: any StoreTransaction)
     throws(ServiceError)
   {

@@ -101,7 +101,7 @@ extension Service {
   }
 
   /// The row after `change`: a new version sealed under the tenant's active keys, in its old place in the order.
-  private func updated(_ stored: SecretRow?, by change: SecretChange, tenant: String, in transaction: any StoreTransaction)
+  func updated(_ stored: SecretRow?, by change: SecretChange, tenant: String, in transaction: any StoreTransaction)
     throws(ServiceError)
     -> SecretRow
   {

@@ -19,6 +19,15 @@ extension Service {
     do { return (row, try Workspaces(stored: try open(row, in: reading).json())) } catch { throw .unreadable }
   }
 
+  /// Puts the lists of an import in the place of what is there.
+  func importWorkspaces(_ lists: Workspaces, tenant: String, in transaction: any StoreTransaction) throws(ServiceError) {
+    let stored = try workspaces(tenant: tenant, in: transaction).row
+    let row = try sealed(
+      lists.json.serialized(), collection: Self.workspaceCollection, name: Self.settingsName, after: stored, tenant: tenant,
+      in: transaction)
+    do { try transaction.put(row) } catch { throw ServiceError(error) }
+  }
+
   /// Appends entries whose path is new; gives back all of both lists.
   package func addWorkspaces(
     _ additions: [JSONValue], to list: Workspaces.List, for principal: Principal, requestID: String,

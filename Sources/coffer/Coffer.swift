@@ -7,7 +7,7 @@ struct Coffer: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "coffer", abstract: "Settings and secrets for AI agents.",
     discussion: "Exit codes: 0 done, 1 refused or failed (the reason is on standard error), 64 wrong usage.", version: Release.version,
-    subcommands: [Init.self, Up.self, Serve.self, Restart.self, Key.self, Audit.self, Doctor.self])
+    subcommands: [Init.self, Up.self, Serve.self, Restart.self, Key.self, Audit.self, Import.self, Doctor.self])
 
   static func main() {
     // Keys pass through this process and through nginx below it: neither may leave a core file.

@@ -110,8 +110,8 @@ class RealClientTests(CofferTestCase):
             del os.environ["OH_INTERNAL_SERVER_URL"]
 
 
-class RealServerTests(CofferTestCase):
-    """Settings go over from one server to the other in encrypted form, with the same OH_SECRET_KEY on both."""
+class RealServerTestCase(CofferTestCase):
+    """An agent server of its own beside Coffer, with the same OH_SECRET_KEY on both."""
 
     @classmethod
     def setUpClass(cls):
@@ -164,16 +164,6 @@ class RealServerTests(CofferTestCase):
         self.real = Client(self.real_port, timeout=60)
         self.addCleanup(self.real.close)
 
-    def move(self, source, target):
-        shown = source("GET", "/api/settings", headers={"X-Expose-Secrets": "encrypted"})
-        self.assertEqual(shown.status, 200)
-        document = shown.json()
-        answer = target(
-            "PATCH", "/api/settings",
-            {"agent_settings_diff": document["agent_settings"], "conversation_settings_diff": document["conversation_settings"],
-             "misc_settings_diff": document["misc_settings"]})  # fmt: skip
-        self.assertEqual(answer.status, 200, answer.body[:300])
-
     def open_tokens(self, llm, members):
         cipher = Cipher(SECRET_KEY)
 
@@ -189,6 +179,20 @@ class RealServerTests(CofferTestCase):
 
     def plaintext(self, client):
         return plain_settings(client("GET", "/api/settings", headers={"X-Expose-Secrets": "plaintext"}).json())
+
+
+class RealServerTests(RealServerTestCase):
+    """Settings go over from one server to the other in encrypted form."""
+
+    def move(self, source, target):
+        shown = source("GET", "/api/settings", headers={"X-Expose-Secrets": "encrypted"})
+        self.assertEqual(shown.status, 200)
+        document = shown.json()
+        answer = target(
+            "PATCH", "/api/settings",
+            {"agent_settings_diff": document["agent_settings"], "conversation_settings_diff": document["conversation_settings"],
+             "misc_settings_diff": document["misc_settings"]})  # fmt: skip
+        self.assertEqual(answer.status, 200, answer.body[:300])
 
     def test_settings_move_both_ways(self):
         self.patch({"agent_settings_diff": SECRET_SETTINGS, "misc_settings_diff": {"theme": "dark"}})
@@ -206,3 +210,49 @@ class RealServerTests(CofferTestCase):
         self.assertEqual(ours, theirs)
         self.assertEqual(ours["agent_settings"]["llm"]["api_key"], "value-changed")
         self.assertNotIn(MASK, [value for _, value in leaves(ours)])
+
+
+class RealFolderTests(RealServerTestCase):
+    def test_its_folder_is_imported_whole(self):
+        """Written by the agent server itself, sealed with its key; read into a Coffer with another wire key."""
+        self.assertEqual(self.real("PATCH", "/api/settings", {"agent_settings_diff": SECRET_SETTINGS, "misc_settings_diff": {"a": 1}}).status, 200)
+        for name, value in (("ONE", "value-one"), ("UNICODE", "v ä漢🙂"), ("LINES", "a\nb ")):
+            answer = self.real("PUT", "/api/settings/secrets", {"name": name, "value": value, "description": "of " + name})
+            self.assertEqual(answer.status, 200)
+        made = self.real("POST", "/api/llm/provider-connections", {"display_name": "Work", "api_key": "value-shared", "base_url": "http://127.0.0.1:9/v1"})
+        self.assertEqual(made.status, 201)
+        linked = {"llm": {"model": "openai/gpt-4o", "provider_connection_id": made.json()["id"], "aws_secret_access_key": "value-aws"}}
+        self.assertEqual(self.real("POST", "/api/profiles/linked", linked).status, 201)
+        self.assertEqual(self.real("POST", "/api/profiles/own", {"llm": {"model": "m", "api_key": "value-own"}}).status, 201)
+        self.assertEqual(self.real("POST", "/api/agent-profiles/coder", {"llm_profile_ref": "own", "tools": [{"name": "terminal"}]}).status, 201)
+        self.assertEqual(self.real("POST", "/api/workspaces", {"workspaces": [{"id": "1", "name": "w", "path": "/w"}]}).status, 200)
+
+        coffer = self.fresh(environment={})
+        folder = self.state.name + "/store"
+        # Without its key nothing opens: it says where, and imports nothing.
+        refused = coffer.command("import", "openhands", folder, "--dir", coffer.folder, check=False)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("does not open: secrets.json#/custom_secrets/ONE", refused.stdout)
+        ask = coffer.client()
+        self.addCleanup(ask.close)
+        self.assertEqual(ask("GET", "/api/settings/secrets").json()["secrets"], [])
+
+        coffer.environment["OH_SECRET_KEY"] = SECRET_KEY
+        plan = coffer.command("import", "openhands", folder, "--dir", coffer.folder, "--dry-run")
+        self.assertNotIn("value-", plan.stdout + plan.stderr)
+        self.assertEqual(ask("GET", "/api/settings/secrets").json()["secrets"], [])
+        for _ in range(2):
+            coffer.command("import", "openhands", folder, "--dir", coffer.folder)
+        for path, mode in (("/api/settings", "plaintext"), ("/api/profiles/own", "plaintext"), ("/api/profiles/linked", "plaintext"),
+                           ("/api/profiles", None), ("/api/agent-profiles/coder", None), ("/api/workspaces", None),
+                           ("/api/llm/provider-connections", None), ("/api/settings/secrets", None)):  # fmt: skip
+            headers = {"X-Expose-Secrets": mode} if mode else {}
+            ours, theirs = ask("GET", path, headers=headers).json(), self.real("GET", path, headers=headers).json()
+            if path == "/api/settings":
+                self.open_tokens(theirs["agent_settings"]["llm"], ("extra_headers", "litellm_extra_body"))
+                ours, theirs = plain_settings(ours), plain_settings(theirs)
+            self.assertEqual(ours, theirs, path)
+        for name, value in (("ONE", "value-one"), ("UNICODE", "v ä漢🙂"), ("LINES", "a\nb ")):
+            self.assertEqual(ask("GET", "/api/settings/secrets/" + name).body, value.encode())
+        entries = [entry["action"] for entry in coffer.audit()]
+        self.assertEqual(entries.count("import.openhands"), 2)

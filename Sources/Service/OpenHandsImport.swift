@@ -1,0 +1,95 @@
+internal import KeyRing
+internal import Model
+package import SecretMemory
+internal import Store
+package import StrictJSON
+
+/// What an import did, or would do. Names and places, never a value.
+package struct ImportReport: Sendable {
+  package var settings = false
+  package var secrets: [String] = []
+  /// Names without a value in the folder: kept with an empty one.
+  package var emptySecrets: [String] = []
+  package var profiles: [String] = []
+  package var agentProfiles: [String] = []
+  package var connections = 0
+  package var workspaces = false
+  /// Tokens that no key opens. Unless they were to be skipped, nothing was imported.
+  package var unopened: [String] = []
+  package var unreadable: [String] = []
+  package var isDone = false
+}
+
+extension Service {
+  /// Imports an OpenHands folder into a tenant: everything or nothing, in one transaction.
+  ///
+  /// - Parameters:
+  ///   - keys: secret texts that may have sealed the folder's tokens; our own wire keys are tried too.
+  ///   - skipsUnopened: leaves out what does not open instead of stopping.
+  ///   - isDryRun: says what would be done.
+  package func importOpenHands(
+    _ bundle: JSONObject, keys: [SecretBytes], skipsUnopened: Bool, isDryRun: Bool, for principal: Principal, requestID: String,
+    completion: @escaping @Sendable (Result<ImportReport, ServiceError>) -> Void
+  ) {
+    let rings = keys.map { WireRing(primary: $0) } + [wire]
+    @Sendable func opening(_ text: JSONString) -> TokenOpening {
+      guard text.utf8.starts(with: "gAAAAA".utf8) else { return .notAToken }
+      for ring in rings {
+        if let opened = ring.open(text.utf8) {
+          return .opened(opened.withBytes { bytes in JSONString(utf8: unsafe bytes.withUnsafeBytes { unsafe Array($0) }) })
+        }
+      }
+      return .doesNotOpen
+    }
+    let first = OpenHandsFolder(bundle, opening: opening, now: time)
+    let folder =
+      first.unopened.isEmpty || !skipsUnopened
+      ? first
+      : OpenHandsFolder(
+        bundle,
+        opening: { text in
+          if case .doesNotOpen = opening(text) { .opened("") } else { opening(text) }
+        }, now: time)
+    var report = ImportReport(folder)
+    report.unopened = first.unopened
+    guard !isDryRun, report.unreadable.isEmpty, first.unopened.isEmpty || skipsUnopened else { return completion(.success(report)) }
+    report.isDone = true
+    let done = report
+    write(
+      { transaction in
+        try self.store(folder, for: principal, in: transaction)
+        let details =
+          "{\"agentProfiles\":\(done.agentProfiles.count),\"connections\":\(done.connections),\"profiles\":\(done.profiles.count),\"secrets\":\(done.secrets.count),\"settings\":\(done.settings)}"
+        try self.record(AuditEvent("import.openhands", details: details), by: principal, requestID: requestID, in: transaction)
+        return done
+      }, completion: completion)
+  }
+
+  private func store(_ folder: OpenHandsFolder, for principal: Principal, in transaction: any StoreTransaction) throws {
+    let tenant = principal.tenant
+    if let settings = folder.settings { try followInSettings(tenant: tenant, in: transaction) { _ in settings } }
+    for secret in folder.secrets {
+      let change = SecretChange(
+        name: secret.name, value: SecretBytes(copying: secret.value.utf8), description: .set(secret.description?.text))
+      let stored = try transaction.secret(tenant: tenant, name: secret.name.text)
+      try transaction.put(try updated(stored, by: change, tenant: tenant, in: transaction))
+    }
+    for connection in folder.connections { try importConnection(connection, tenant: tenant, in: transaction) }
+    for (name, profile) in folder.profiles { try importProfile(profile, name, tenant: tenant, in: transaction) }
+    for profile in folder.agentProfiles { try importAgentProfile(profile, tenant: tenant, in: transaction) }
+    if let lists = folder.workspaces { try importWorkspaces(lists, tenant: tenant, in: transaction) }
+  }
+}
+
+extension ImportReport {
+  fileprivate init(_ folder: OpenHandsFolder) {
+    settings = folder.settings != nil
+    secrets = folder.secrets.map(\.name.text)
+    emptySecrets = folder.secrets.filter(\.isEmpty).map(\.name.text)
+    profiles = folder.profiles.map(\.name)
+    agentProfiles = folder.agentProfiles.map(\.name)
+    connections = folder.connections.count
+    workspaces = folder.workspaces != nil
+    unreadable = folder.unreadable
+  }
+}
