@@ -4,6 +4,7 @@ import ctypes
 import http.client
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -11,6 +12,7 @@ import socket
 import ssl
 import subprocess
 import tempfile
+import threading
 import time
 import warnings
 
@@ -20,10 +22,28 @@ SHIPPED_SOCKET = "/run/coffer/cofferd.sock"
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 
 
+_given, _giving = set(), threading.Lock()
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nothing listens on and that this process has not given out before.
+
+    Below the kernel's own range: a port of that range can become the source of somebody's connection, or be
+    given to two that ask at the same time, before the server that it is for has bound it.
+    """
+    with _giving:
+        while True:
+            port = random.SystemRandom().randrange(16000, 32000)
+            if port in _given:
+                continue
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    continue
+            _given.add(port)
+            return port
 
 
 def make_certificate(folder, name="localhost"):
