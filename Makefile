@@ -13,7 +13,7 @@ DIR ?= $(HOME)/.coffer
 ADDRESS ?= 127.0.0.1:8443
 FUZZ_SECONDS ?= 60
 
-BUILD_PACKAGES := libfcgi-dev libssl-dev libsqlite3-dev
+BUILD_PACKAGES := libfcgi-dev libssl-dev libsqlite3-dev libcurl4-openssl-dev
 RUN_PACKAGES := nginx openssl curl
 TEST_PACKAGES := python3 python3-venv tmux sqlite3 strace gcc libc6-dev
 BENCH_PACKAGES := wrk gcc libc6-dev python3

@@ -38,6 +38,7 @@ let package = Package(
     .systemLibrary(name: "CLibcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CFastCGI", providers: [.apt(["libfcgi-dev"])]),
     .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(name: "CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     .target(name: "CShim"),
 
     module("SecretMemory", ["CLibcrypto"]),
@@ -54,6 +55,7 @@ let package = Package(
     module("Responder", ["HTTPMessages", "SecretMemory", "CFastCGI", "CShim", "Threads"]),
     module("Configuration", ["StrictJSON", "SecretMemory"]),
     module("FastCGIClient", ["CShim"]),
+    module("HTTPClient", ["CCurl", "SecretMemory"]),
 
     .executableTarget(
       name: "cofferd",
@@ -65,15 +67,15 @@ let package = Package(
     .executableTarget(
       name: "coffer",
       dependencies: [
-        "Service", "Store", "KeyRing", "Ciphers", "Configuration", "FastCGIClient", "AdminAPI", "HTTPMessages", "StrictJSON",
-        "SecretMemory",
-        "CShim", "Threads",
+        "Service", "Store", "KeyRing", "Ciphers", "Configuration", "FastCGIClient", "HTTPClient", "AdminAPI", "HTTPMessages", "StrictJSON",
+        "SecretMemory", "CShim", "Threads",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict, linkerSettings: hardened),
 
     .target(
-      name: "TestSupport", dependencies: ["FastCGIClient", "StrictJSON", "CShim"], path: "Tests/TestSupport", swiftSettings: strict),
+      name: "TestSupport", dependencies: ["FastCGIClient", "StrictJSON", "CShim", "Threads"], path: "Tests/TestSupport",
+      swiftSettings: strict),
     tests("SecretMemory"),
     tests("Ciphers", ["StrictJSON", "SecretMemory"]),
     tests("KeyRing", ["StrictJSON", "Ciphers", "SecretMemory"]),
@@ -85,6 +87,7 @@ let package = Package(
     tests("AdminAPI", ["Service", "Model", "Store", "KeyRing", "HTTPMessages", "StrictJSON", "SecretMemory", "Threads"]),
     tests("Responder", ["HTTPMessages", "SecretMemory", "CShim"]),
     tests("Configuration", ["SecretMemory"]),
+    tests("HTTPClient", ["SecretMemory"]),
   ],
   swiftLanguageModes: [.v6]
 )
