@@ -52,3 +52,7 @@ long shim_peek(int descriptor, void *buffer, unsigned long size) {
 long shim_send(int descriptor, const void *bytes, unsigned long size) {
   return send(descriptor, bytes, size, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
+
+int shim_execute(const char *file, char *const arguments[], char *const environment[]) {
+  return execvpe(file, arguments, environment);
+}

@@ -28,7 +28,7 @@ struct Environment: Sendable {
 
   /// True for every variable whose value is a key, also where we do not use it.
   static func isSecret(_ name: String) -> Bool {
-    if ["OH_SECRET_KEY", "OH_SESSION_API_KEYS", "SESSION_API_KEY"].contains(name) { return true }
+    if ["OH_SECRET_KEY", "OH_SESSION_API_KEYS", "SESSION_API_KEY", "COFFER_AGENT_KEY"].contains(name) { return true }
     return ["OH_SECRET_KEYS_RETIRED_", "OH_SESSION_API_KEYS_"].contains { number(of: name, after: $0) != nil }
   }
 

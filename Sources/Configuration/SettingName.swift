@@ -47,7 +47,9 @@ package enum SettingName: String, Sendable, CaseIterable {
   static let flags = Dictionary(uniqueKeysWithValues: allCases.map { ($0.flag, $0) })
   static let variables = Dictionary(uniqueKeysWithValues: allCases.map { ($0.variable, $0) })
 
-  /// Variables with our prefix that are no settings: where the command line finds the shipped nginx files, and the pipe
-  /// into which a successor says that it serves.
-  static let otherVariables: Set<String> = ["COFFER_SHARE", "COFFER_READY_FD"]
+  /// Variables with our prefix that are no settings: where the command line finds the shipped nginx files, the pipe
+  /// into which a successor says that it serves, and what an agent's commands read.
+  static let otherVariables: Set<String> = [
+    "COFFER_SHARE", "COFFER_READY_FD", "COFFER_URL", "COFFER_AGENT_KEY", "COFFER_AGENT_KEY_FILE", "COFFER_CA_FILE",
+  ]
 }

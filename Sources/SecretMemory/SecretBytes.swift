@@ -61,6 +61,15 @@ package struct SecretBytes: Sendable {
   /// Copies `bytes`; the array itself is not erased.
   package init(copying bytes: [UInt8]) { self.init(copying: unsafe bytes.span.bytes) }
 
+  /// The bytes without the line ends behind them, as text files and prompts have them.
+  package var withoutLineEnd: SecretBytes {
+    withBytes { bytes in
+      var count = bytes.byteCount
+      while count > 0, [0x0A, 0x0D].contains(unsafe bytes.unsafeLoad(fromByteOffset: count - 1, as: UInt8.self)) { count -= 1 }
+      return SecretBytes(copying: bytes.extracting(first: count))
+    }
+  }
+
   /// Lends the bytes for the duration of `body`.
   package func withBytes<R, E: Error>(_ body: (RawSpan) throws(E) -> R) throws(E) -> R {
     try storage.lend(body)

@@ -1,19 +1,42 @@
 internal import ArgumentParser
 internal import CShim
 internal import Configuration
+internal import Glibc
 
 @main
 struct Coffer: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "coffer", abstract: "Settings and secrets for AI agents.",
     discussion: "Exit codes: 0 done, 1 refused or failed (the reason is on standard error), 64 wrong usage.", version: Release.version,
-    subcommands: [Init.self, Up.self, Serve.self, Restart.self, Key.self, Audit.self, Import.self, Doctor.self])
+    groupedSubcommands: [
+      CommandGroup(
+        name: "Host",
+        subcommands: [Init.self, Up.self, Serve.self, Restart.self, Key.self, Audit.self, Import.self, Doctor.self]),
+      CommandGroup(
+        name: "Agent",
+        subcommands: agent),
+    ])
 
   static func main() {
     // Keys pass through this process and through nginx below it: neither may leave a core file.
     _ = shim_raise_limits()
-    main(nil)
+    do {
+      var command = try parseAsRoot()
+      try command.run()
+    } catch {
+      // An agent's commands have the scoped dialect's exit codes, where 2 is wrong usage.
+      if exitCode(for: error) == .validationFailure, let name = CommandLine.arguments.dropFirst().first, agentCommands.contains(name) {
+        Notice.print(fullMessage(for: error))
+        Glibc.exit(AgentFailure.Kind.usage.rawValue)
+      }
+      exit(withError: error)
+    }
   }
+
+  private static let agentCommands = Set(agent.compactMap { $0.configuration.commandName })
+  private static let agent: [any ParsableCommand.Type] = [
+    Whoami.self, Scopes.self, ListSecrets.self, GetField.self, SetField.self, RemoveSecret.self, History.self, Resolve.self, Run.self,
+  ]
 }
 
 /// What went wrong, for a person: what failed and what to do.

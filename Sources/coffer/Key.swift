@@ -112,8 +112,10 @@ enum TenantName {
 
 /// A word beside the result, on standard error.
 enum Notice {
-  static func print(_ text: String) {
-    let bytes = Array((text + "\n").utf8)
-    _ = unsafe bytes.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
+  static func print(_ text: String) { write(text + "\n") }
+
+  static func write(_ text: String) {
+    let bytes = Array(text.utf8)
+    _ = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }
 }

@@ -90,7 +90,7 @@ struct Server {
   private func wireRing() throws -> WireRing {
     switch configuration.wireKey {
     case .given(let key, _): WireRing(primary: key, retired: configuration.retiredWireKeys)
-    case .file(let path): WireRing(primary: try KeyFile.read(path.value).line, retired: configuration.retiredWireKeys)
+    case .file(let path): WireRing(primary: try KeyFile.read(path.value).withoutLineEnd, retired: configuration.retiredWireKeys)
     }
   }
 
@@ -145,17 +145,6 @@ struct Server {
         }
         log.write(.restartFailed)
       }
-    }
-  }
-}
-
-extension SecretBytes {
-  /// Without line ends at the end, as text files have them.
-  fileprivate var line: SecretBytes {
-    withBytes { bytes in
-      var count = bytes.byteCount
-      while count > 0, [0x0A, 0x0D].contains(unsafe bytes.unsafeLoad(fromByteOffset: count - 1, as: UInt8.self)) { count -= 1 }
-      return SecretBytes(copying: bytes.extracting(first: count))
     }
   }
 }

@@ -41,3 +41,6 @@ long shim_peek(int descriptor, void *buffer, unsigned long size);
 
 /// send with MSG_NOSIGNAL | MSG_DONTWAIT.
 long shim_send(int descriptor, const void *bytes, unsigned long size);
+
+/// execvpe: another program, looked for in PATH, in the place of this one. Returns only when that fails.
+int shim_execute(const char *file, char *const arguments[], char *const environment[]);
