@@ -99,9 +99,9 @@ extension Service {
             tenant: tenant, collection: Self.agentProfileCollection, after: "", limit: Self.agentProfileLimit)
           guard known.count < Self.agentProfileLimit else { throw ServiceError.limitReached(.agentProfile, Self.agentProfileLimit) }
         }
-        try self.put(profile, after: row, tenant: tenant, in: transaction)
+        let changed = try self.put(profile, after: row, tenant: tenant, in: transaction)
         let action: StaticString = row == nil ? "agent_profile.create" : "agent_profile.update"
-        let event = AuditEvent(action, subject: name, revision: (row?.version ?? 0) + 1)
+        let event = AuditEvent(action, subject: name, revision: changed.version, rows: [RowChange(changed)])
         try self.record(event, by: principal, requestID: requestID, in: transaction)
       }, completion: completion)
   }
@@ -116,10 +116,12 @@ extension Service {
         guard let row = try self.documentRow(Self.agentProfileCollection, name, tenant: tenant, in: transaction) else { return }
         let id = try self.agentProfile(try self.open(row, in: transaction).json()).id
         _ = try transaction.deleteDocument(tenant: tenant, collection: Self.agentProfileCollection, name: name)
-        try self.followInSettings(tenant: tenant, in: transaction) { document in
+        let settings = try self.followInSettings(tenant: tenant, in: transaction) { document in
           document.activeAgentProfile.string?.text == id ? document.withActiveAgentProfile(nil) : nil
         }
-        try self.record(AuditEvent("agent_profile.delete", subject: name), by: principal, requestID: requestID, in: transaction)
+        let rows = [RowChange(deleted: RowChange.document(Self.agentProfileCollection, name))] + settings
+        let event = AuditEvent("agent_profile.delete", subject: name, rows: rows)
+        try self.record(event, by: principal, requestID: requestID, in: transaction)
       }, completion: completion)
   }
 
@@ -136,9 +138,10 @@ extension Service {
         guard try self.documentRow(Self.agentProfileCollection, newName, tenant: tenant, in: transaction) == nil else {
           throw ServiceError.taken(.agentProfile, newName)
         }
-        try self.put(profile.renamed(newName), after: nil, tenant: tenant, in: transaction)
+        let renamed = try self.put(profile.renamed(newName), after: nil, tenant: tenant, in: transaction)
         _ = try transaction.deleteDocument(tenant: tenant, collection: Self.agentProfileCollection, name: name)
-        let event = AuditEvent("agent_profile.rename", subject: newName, details: "{\"from\":\"\(name)\"}")
+        let rows = [RowChange(renamed), RowChange(deleted: RowChange.document(Self.agentProfileCollection, name))]
+        let event = AuditEvent("agent_profile.rename", subject: newName, details: "{\"from\":\"\(name)\"}", rows: rows)
         try self.record(event, by: principal, requestID: requestID, in: transaction)
         return true
       }, completion: completion)
@@ -152,8 +155,9 @@ extension Service {
       { transaction in
         let list = try self.agentProfiles(tenant: principal.tenant, in: transaction)
         guard list.profiles.contains(where: { $0.id == id }) else { throw ServiceError.absent(.agentProfileID, id) }
-        try self.followInSettings(tenant: principal.tenant, in: transaction) { $0.withActiveAgentProfile(id) }
-        try self.record(AuditEvent("agent_profile.activate", subject: id), by: principal, requestID: requestID, in: transaction)
+        let rows = try self.followInSettings(tenant: principal.tenant, in: transaction) { $0.withActiveAgentProfile(id) }
+        let event = AuditEvent("agent_profile.activate", subject: id, rows: rows)
+        try self.record(event, by: principal, requestID: requestID, in: transaction)
       }, completion: completion)
   }
 
@@ -172,22 +176,22 @@ extension Service {
         let document = try self.document(of: row, tenant: tenant, in: transaction)
         let llmProfile = document.activeProfile.string?.text ?? "default"
         let profile = AgentProfile(seed: document, llmProfile: llmProfile, id: try self.freshUUID())
-        try self.seedLLMProfile(llmProfile, of: document, tenant: tenant, in: transaction)
-        try self.put(profile, after: nil, tenant: tenant, in: transaction)
-        try self.followInSettings(tenant: tenant, in: transaction) { $0.withActiveAgentProfile(profile.id) }
-        let event = AuditEvent("agent_profile.create", subject: profile.name, revision: 1, details: "{\"seed\":true}")
+        var rows = try self.seedLLMProfile(llmProfile, of: document, tenant: tenant, in: transaction)
+        rows.append(RowChange(try self.put(profile, after: nil, tenant: tenant, in: transaction)))
+        rows += try self.followInSettings(tenant: tenant, in: transaction) { $0.withActiveAgentProfile(profile.id) }
+        let event = AuditEvent("agent_profile.create", subject: profile.name, revision: 1, details: "{\"seed\":true}", rows: rows)
         try self.record(event, by: principal, requestID: requestID, in: transaction)
         return try self.agentProfiles(tenant: tenant, in: transaction)
       }, completion: completion)
   }
 
   private func seedLLMProfile(_ name: String, of document: SettingsDocument, tenant: String, in transaction: any StoreTransaction)
-    throws(ServiceError)
+    throws(ServiceError) -> [RowChange]
   {
     guard let llm = document.llmProfile, llm.hasKey, document.kind == "openhands",
       try documentRow(Self.profileCollection, name, tenant: tenant, in: transaction) == nil
-    else { return }
-    try put(llm, name, after: nil, tenant: tenant, in: transaction)
+    else { return [] }
+    return [RowChange(try put(llm, name, after: nil, tenant: tenant, in: transaction))]
   }
 
   /// Names of the agent profiles that name an LLM profile.
@@ -196,26 +200,31 @@ extension Service {
   }
 
   /// Has every agent profile that named `old` name `new`.
-  func followRename(of old: String, to new: String, tenant: String, in transaction: any StoreTransaction) throws(ServiceError) {
-    for name in try agentProfiles(naming: old, tenant: tenant, in: transaction) {
+  func followRename(of old: String, to new: String, tenant: String, in transaction: any StoreTransaction) throws(ServiceError)
+    -> [RowChange]
+  {
+    try agentProfiles(naming: old, tenant: tenant, in: transaction).map { name throws(ServiceError) in
       let (row, profile) = try agentProfile(name, tenant: tenant, in: transaction)
-      try put(profile.referring(to: new), after: row, tenant: tenant, in: transaction)
+      return RowChange(try put(profile.referring(to: new), after: row, tenant: tenant, in: transaction))
     }
   }
 
   /// Puts a profile of an import in the place of one with the same name.
-  func importAgentProfile(_ profile: AgentProfile, tenant: String, in transaction: any StoreTransaction) throws(ServiceError) {
+  func importAgentProfile(_ profile: AgentProfile, tenant: String, in transaction: any StoreTransaction) throws(ServiceError)
+    -> DocumentRow
+  {
     let stored = try documentRow(Self.agentProfileCollection, profile.name, tenant: tenant, in: transaction)
-    try put(profile, after: stored, tenant: tenant, in: transaction)
+    return try put(profile, after: stored, tenant: tenant, in: transaction)
   }
 
   private func put(_ profile: AgentProfile, after stored: DocumentRow?, tenant: String, in transaction: any StoreTransaction)
-    throws(ServiceError)
+    throws(ServiceError) -> DocumentRow
   {
     let row = try sealed(
       profile.json.serialized(), collection: Self.agentProfileCollection, name: profile.name, after: stored, tenant: tenant,
       in: transaction)
     do { try transaction.put(row) } catch { throw ServiceError(error) }
+    return row
   }
 
   private func freshUUID() throws(ServiceError) -> String {

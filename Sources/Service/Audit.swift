@@ -3,24 +3,35 @@ internal import KeyRing
 internal import Model
 package import Store
 
-extension Service {
-  /// Links `event` to the chain of the principal's tenant, inside the transaction of its effect.
+/// Links events to the chains of their tenants, inside the transactions of their effects.
+struct AuditRecorder {
+  let root: RootKey
+  /// Unix milliseconds.
+  let now: @Sendable () -> Int64
+
   func record(_ event: AuditEvent, by principal: Principal, requestID: String, in transaction: any StoreTransaction) throws(ServiceError) {
     do {
       let head = try transaction.auditHead(tenant: principal.tenant)
       var row = AuditRow(
-        tenant: principal.tenant, sequence: (head?.sequence ?? 0) + 1, at: time.text, actorType: principal.actor.rawValue, actorID: "",
-        keyID: principal.keyID, action: "\(event.action)", scope: "", scopeID: "", secretID: event.subject, fieldKey: "",
-        revision: event.revision.map(String.init) ?? "", outcome: event.outcome.rawValue, requestID: requestID, details: event.details,
-        hash: [], mac: [])
+        tenant: principal.tenant, sequence: (head?.sequence ?? 0) + 1, at: UTCTime(unixMicroseconds: now() * 1000).text,
+        actorType: principal.actor.rawValue, actorID: "", keyID: principal.keyID, action: "\(event.action)", scope: "", scopeID: "",
+        secretID: event.subject, fieldKey: "", revision: event.revision.map(String.init) ?? "", outcome: event.outcome.rawValue,
+        requestID: requestID, details: event.storedDetails, hash: [], mac: [])
       row.hash = AuditLink.hash(row.fields, after: head?.hash)
-      row.mac = try vault.root.auditMAC(row.hash)
+      row.mac = try root.auditMAC(row.hash)
       try transaction.append(row)
     } catch {
       // Whatever keeps the entry from being written: no audit, no answer.
       if case .storageFull = ServiceError(error) { throw .storageFull }
       throw .unavailable
     }
+  }
+}
+
+extension Service {
+  /// Links `event` to the chain of the principal's tenant, inside the transaction of its effect.
+  func record(_ event: AuditEvent, by principal: Principal, requestID: String, in transaction: any StoreTransaction) throws(ServiceError) {
+    try AuditRecorder(root: vault.root, now: now).record(event, by: principal, requestID: requestID, in: transaction)
   }
 
   /// Records an exposure or a refusal. With `beforeReply`, `completion` comes once the entry is durable; with
@@ -82,7 +93,7 @@ extension Desk {
 }
 
 extension Service {
-  fileprivate func fits(_ row: AuditRow, after previous: AuditHead) throws(ServiceError) -> Bool {
+  func fits(_ row: AuditRow, after previous: AuditHead) throws(ServiceError) -> Bool {
     do {
       let hash = AuditLink.hash(row.fields, after: previous.sequence == 0 ? nil : previous.hash)
       return try row.sequence == previous.sequence + 1 && constantTimeEqual(hash, row.hash)

@@ -11,12 +11,18 @@ package struct AuditEvent: Sendable {
   package var outcome: Outcome
   /// Canonical JSON, metadata only; empty when none.
   package var details: String
+  /// Every stored row that the event changed.
+  package var rows: [RowChange]
 
-  package init(_ action: StaticString, subject: String = "", revision: UInt64? = nil, outcome: Outcome = .allowed, details: String = "") {
+  package init(
+    _ action: StaticString, subject: String = "", revision: UInt64? = nil, outcome: Outcome = .allowed, details: String = "",
+    rows: [RowChange] = []
+  ) {
     self.action = action
     self.subject = subject
     self.revision = revision
     self.outcome = outcome
     self.details = details
+    self.rows = rows
   }
 }

@@ -48,8 +48,8 @@ extension Service {
         let known = try transaction.documents(
           tenant: principal.tenant, collection: Self.connectionCollection, after: "", limit: Self.connectionLimit)
         guard known.count < Self.connectionLimit else { throw ServiceError.limitReached(.connection, Self.connectionLimit) }
-        try self.put(connection, after: nil, tenant: principal.tenant, in: transaction)
-        let event = AuditEvent("provider_connection.create", subject: connection.id, revision: 1)
+        let row = try self.put(connection, after: nil, tenant: principal.tenant, in: transaction)
+        let event = AuditEvent("provider_connection.create", subject: connection.id, revision: 1, rows: [RowChange(row)])
         try self.record(event, by: principal, requestID: requestID, in: transaction)
         return connection
       }, completion: completion)
@@ -69,11 +69,12 @@ extension Service {
         }
         if change.clearsKey { throw ServiceError.keyNotClearable }
         let changed = try self.connection(row, try self.open(row, in: transaction)).applying(change, now: self.now() / 1000)
-        try self.put(changed, after: row, tenant: tenant, in: transaction)
-        try self.followInSettings(tenant: tenant, in: transaction) { document in
+        let changedRow = try self.put(changed, after: row, tenant: tenant, in: transaction)
+        let settings = try self.followInSettings(tenant: tenant, in: transaction) { document in
           document.connection == id ? document.following(changed) : nil
         }
-        let event = AuditEvent("provider_connection.update", subject: id, revision: row.version + 1)
+        let rows = [RowChange(changedRow)] + settings
+        let event = AuditEvent("provider_connection.update", subject: id, revision: changedRow.version, rows: rows)
         try self.record(event, by: principal, requestID: requestID, in: transaction)
         return changed
       }, completion: completion)
@@ -91,7 +92,9 @@ extension Service {
         let users = try self.users(of: id, tenant: tenant, in: transaction)
         guard users.isEmpty else { throw ServiceError.referenced(.connection, by: users) }
         _ = try transaction.deleteDocument(tenant: tenant, collection: Self.connectionCollection, name: id)
-        try self.record(AuditEvent("provider_connection.delete", subject: id), by: principal, requestID: requestID, in: transaction)
+        let row = RowChange(deleted: RowChange.document(Self.connectionCollection, id))
+        let event = AuditEvent("provider_connection.delete", subject: id, rows: [row])
+        try self.record(event, by: principal, requestID: requestID, in: transaction)
         return connection
       }, completion: completion)
   }
@@ -106,18 +109,21 @@ extension Service {
   }
 
   /// Puts a connection of an import in the place of one with the same id.
-  func importConnection(_ connection: ProviderConnection, tenant: String, in transaction: any StoreTransaction) throws(ServiceError) {
+  func importConnection(_ connection: ProviderConnection, tenant: String, in transaction: any StoreTransaction) throws(ServiceError)
+    -> DocumentRow
+  {
     let stored = try documentRow(Self.connectionCollection, connection.id, tenant: tenant, in: transaction)
-    try put(connection, after: stored, tenant: tenant, in: transaction)
+    return try put(connection, after: stored, tenant: tenant, in: transaction)
   }
 
   private func put(_ connection: ProviderConnection, after stored: DocumentRow?, tenant: String, in transaction: any StoreTransaction)
-    throws(ServiceError)
+    throws(ServiceError) -> DocumentRow
   {
     let row = try sealed(
       connection.stored.serialized(), collection: Self.connectionCollection, name: connection.id, after: stored, tenant: tenant,
       in: transaction)
     do { try transaction.put(row) } catch { throw ServiceError(error) }
+    return row
   }
 
   /// 32 hexadecimal digits.

@@ -26,7 +26,7 @@ extension Service {
   }
 
   /// Fills an empty store: its identity, the default tenant with its first KEK, a first admin key and a
-  /// first session key of level `backend`. All in one transaction.
+  /// first session key of level `backend`. All in one transaction, with the first entries of the tenant's audit chain.
   package static func initialise(
     _ store: any Store, root: RootKey, now: @escaping @Sendable () -> Int64,
     completion: @escaping @Sendable (Result<FirstKeys, any Error>) -> Void
@@ -44,9 +44,16 @@ extension Service {
         let admin = try maker.insertKey(.admin, role: "owner", tenant: tenant, name: "first admin key", expiresAt: nil, in: transaction)
         let session = try maker.insertKey(
           .session, role: Level.backend.rawValue, tenant: tenant, name: "first session key", expiresAt: nil, in: transaction)
+        let recorder = AuditRecorder(root: root, now: now)
+        for event in [AuditEvent(storeCreated, subject: tenant), admin.created, session.created] {
+          try recorder.record(event, by: .localOperator(tenant: tenant), requestID: "init", in: transaction)
+        }
         return FirstKeys(admin: admin.token, session: session.token)
       }, completion: completion)
   }
+
+  /// The first entry of the default tenant's chain and of no other.
+  static let storeCreated: StaticString = "store.create"
 
   static func reading<T>(_ body: () throws(StoreError) -> T) throws(StartError) -> T {
     do { return try body() } catch { throw .store(error) }

@@ -7,6 +7,8 @@ package import Store
 package struct NewKey: Sendable {
   package let row: APIKeyRow
   package let token: SecretBytes
+
+  var created: AuditEvent { AuditEvent("key.create", subject: row.id, rows: [RowChange(row)]) }
 }
 
 /// Makes tenants and keys inside a transaction. Used at `init` and by the admin surface alike.
@@ -74,8 +76,7 @@ extension Service {
           case .admin:
             try maker.insertKey(.admin, role: "owner", tenant: tenant, name: request.name, expiresAt: request.expiresAt, in: transaction)
           }
-        try self.record(
-          AuditEvent("key.create", subject: key.row.id), by: principal.acting(in: tenant), requestID: requestID, in: transaction)
+        try self.record(key.created, by: principal.acting(in: tenant), requestID: requestID, in: transaction)
         return key
       }, completion: completion)
   }
@@ -92,7 +93,8 @@ extension Service {
         row.revokedAt = self.now()
         row.mac = try self.vault.mac(of: row)
         try transaction.update(row)
-        try self.record(AuditEvent("key.revoke", subject: id), by: principal.acting(in: row.tenant), requestID: requestID, in: transaction)
+        let event = AuditEvent("key.revoke", subject: id, rows: [RowChange(row)])
+        try self.record(event, by: principal.acting(in: row.tenant), requestID: requestID, in: transaction)
         return row
       }, completion: completion)
   }

@@ -57,7 +57,9 @@ extension Service {
     let done = report
     write(
       { transaction in
-        try self.store(folder, for: principal, in: transaction)
+        for event in try self.store(folder, for: principal, in: transaction) {
+          try self.record(event, by: principal, requestID: requestID, in: transaction)
+        }
         let details =
           "{\"agentProfiles\":\(done.agentProfiles.count),\"connections\":\(done.connections),\"profiles\":\(done.profiles.count),\"secrets\":\(done.secrets.count),\"settings\":\(done.settings)}"
         try self.record(AuditEvent("import.openhands", details: details), by: principal, requestID: requestID, in: transaction)
@@ -65,19 +67,38 @@ extension Service {
       }, completion: completion)
   }
 
-  private func store(_ folder: OpenHandsFolder, for principal: Principal, in transaction: any StoreTransaction) throws {
+  /// What was changed, one event for each thing: a folder may hold thousands, and each is to be found by its own entry.
+  private func store(_ folder: OpenHandsFolder, for principal: Principal, in transaction: any StoreTransaction) throws -> [AuditEvent] {
     let tenant = principal.tenant
-    if let settings = folder.settings { try followInSettings(tenant: tenant, in: transaction) { _ in settings } }
+    func event(_ action: StaticString, _ subject: String, _ row: RowChange) -> AuditEvent {
+      AuditEvent(action, subject: subject, revision: row.state?.version, rows: [row])
+    }
+    var events: [AuditEvent] = []
+    if let settings = folder.settings {
+      events += try followInSettings(tenant: tenant, in: transaction) { _ in settings }.map { event("settings.import", "settings", $0) }
+    }
     for secret in folder.secrets {
       let change = SecretChange(
         name: secret.name, value: SecretBytes(copying: secret.value.utf8), description: .set(secret.description?.text))
-      let stored = try transaction.secret(tenant: tenant, name: secret.name.text)
-      try transaction.put(try updated(stored, by: change, tenant: tenant, in: transaction))
+      let row = try updated(try transaction.secret(tenant: tenant, name: secret.name.text), by: change, tenant: tenant, in: transaction)
+      try transaction.put(row)
+      events.append(event("secret.import", row.name, RowChange(row)))
     }
-    for connection in folder.connections { try importConnection(connection, tenant: tenant, in: transaction) }
-    for (name, profile) in folder.profiles { try importProfile(profile, name, tenant: tenant, in: transaction) }
-    for profile in folder.agentProfiles { try importAgentProfile(profile, tenant: tenant, in: transaction) }
-    if let lists = folder.workspaces { try importWorkspaces(lists, tenant: tenant, in: transaction) }
+    for connection in folder.connections {
+      let row = try importConnection(connection, tenant: tenant, in: transaction)
+      events.append(event("provider_connection.import", row.name, RowChange(row)))
+    }
+    for (name, profile) in folder.profiles {
+      events.append(event("profile.import", name, RowChange(try importProfile(profile, name, tenant: tenant, in: transaction))))
+    }
+    for profile in folder.agentProfiles {
+      let row = try importAgentProfile(profile, tenant: tenant, in: transaction)
+      events.append(event("agent_profile.import", row.name, RowChange(row)))
+    }
+    if let lists = folder.workspaces {
+      events.append(event("workspaces.import", "workspaces", RowChange(try importWorkspaces(lists, tenant: tenant, in: transaction))))
+    }
+    return events
   }
 }
 

@@ -113,8 +113,9 @@ extension Service {
             tenant: tenant, collection: Self.profileCollection, after: "", limit: Self.profileLimit)
           guard known.count < Self.profileLimit else { throw ServiceError.limitReached(.profile, Self.profileLimit) }
         }
-        try self.put(profile, name, after: row, tenant: tenant, in: transaction)
-        let event = AuditEvent(row == nil ? "profile.create" : "profile.update", subject: name, revision: (row?.version ?? 0) + 1)
+        let changed = try self.put(profile, name, after: row, tenant: tenant, in: transaction)
+        let event = AuditEvent(
+          row == nil ? "profile.create" : "profile.update", subject: name, revision: changed.version, rows: [RowChange(changed)])
         try self.record(event, by: principal, requestID: requestID, in: transaction)
       }, completion: completion)
   }
@@ -129,10 +130,11 @@ extension Service {
         let users = try self.agentProfiles(naming: name, tenant: tenant, in: transaction)
         guard users.isEmpty else { throw ServiceError.referenced(.profile, by: users) }
         guard try transaction.deleteDocument(tenant: tenant, collection: Self.profileCollection, name: name) else { return }
-        try self.followInSettings(tenant: tenant, in: transaction) { document in
+        let settings = try self.followInSettings(tenant: tenant, in: transaction) { document in
           document.activeProfile.string?.text == name ? document.withActiveProfile(nil) : nil
         }
-        try self.record(AuditEvent("profile.delete", subject: name), by: principal, requestID: requestID, in: transaction)
+        let rows = [RowChange(deleted: RowChange.document(Self.profileCollection, name))] + settings
+        try self.record(AuditEvent("profile.delete", subject: name, rows: rows), by: principal, requestID: requestID, in: transaction)
       }, completion: completion)
   }
 
@@ -150,13 +152,14 @@ extension Service {
           throw ServiceError.taken(.profile, newName)
         }
         // Sealed anew: the name is part of what a sealed document is bound to.
-        try self.put(profile, newName, after: nil, tenant: tenant, in: transaction)
+        let renamed = try self.put(profile, newName, after: nil, tenant: tenant, in: transaction)
         _ = try transaction.deleteDocument(tenant: tenant, collection: Self.profileCollection, name: name)
-        try self.followInSettings(tenant: tenant, in: transaction) { document in
+        var rows = [RowChange(renamed), RowChange(deleted: RowChange.document(Self.profileCollection, name))]
+        rows += try self.followInSettings(tenant: tenant, in: transaction) { document in
           document.activeProfile.string?.text == name ? document.withActiveProfile(newName) : nil
         }
-        try self.followRename(of: name, to: newName, tenant: tenant, in: transaction)
-        let event = AuditEvent("profile.rename", subject: newName, details: "{\"from\":\"\(name)\"}")
+        rows += try self.followRename(of: name, to: newName, tenant: tenant, in: transaction)
+        let event = AuditEvent("profile.rename", subject: newName, details: "{\"from\":\"\(name)\"}", rows: rows)
         try self.record(event, by: principal, requestID: requestID, in: transaction)
         return true
       }, completion: completion)
@@ -169,22 +172,25 @@ extension Service {
     write(
       { transaction in
         let llm = try self.loadedProfile(name, tenant: principal.tenant, in: transaction)
-        try self.followInSettings(tenant: principal.tenant, in: transaction) { $0.activating(llm, of: name) }
-        try self.record(AuditEvent("profile.activate", subject: name), by: principal, requestID: requestID, in: transaction)
+        let rows = try self.followInSettings(tenant: principal.tenant, in: transaction) { $0.activating(llm, of: name) }
+        try self.record(AuditEvent("profile.activate", subject: name, rows: rows), by: principal, requestID: requestID, in: transaction)
       }, completion: completion)
   }
 
   /// Puts a profile of an import in the place of one with the same name.
-  func importProfile(_ profile: LLMProfile, _ name: String, tenant: String, in transaction: any StoreTransaction) throws(ServiceError) {
+  func importProfile(_ profile: LLMProfile, _ name: String, tenant: String, in transaction: any StoreTransaction) throws(ServiceError)
+    -> DocumentRow
+  {
     let stored = try documentRow(Self.profileCollection, name, tenant: tenant, in: transaction)
-    try put(profile, name, after: stored, tenant: tenant, in: transaction)
+    return try put(profile, name, after: stored, tenant: tenant, in: transaction)
   }
 
   func put(_ profile: LLMProfile, _ name: String, after stored: DocumentRow?, tenant: String, in transaction: any StoreTransaction)
-    throws(ServiceError)
+    throws(ServiceError) -> DocumentRow
   {
     let row = try sealed(
       profile.rendered().encoded(), collection: Self.profileCollection, name: name, after: stored, tenant: tenant, in: transaction)
     do { try transaction.put(row) } catch { throw ServiceError(error) }
+    return row
   }
 }

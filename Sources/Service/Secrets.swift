@@ -79,7 +79,8 @@ extension Service {
         try self.check(ifMatch, version: stored?.version)
         let row = try self.updated(stored, by: change, tenant: principal.tenant, in: transaction)
         try transaction.put(row)
-        let event = AuditEvent(stored == nil ? "secret.create" : "secret.update", subject: row.name, revision: row.version)
+        let event = AuditEvent(
+          stored == nil ? "secret.create" : "secret.update", subject: row.name, revision: row.version, rows: [RowChange(row)])
         try self.record(event, by: principal, requestID: requestID, in: transaction)
         return SecretSummary(name: row.name, description: row.description, version: row.version)
       }, completion: completion)
@@ -95,8 +96,9 @@ extension Service {
         guard let stored = try transaction.secret(tenant: principal.tenant, name: name.text) else { throw ServiceError.notFound }
         try self.check(ifMatch, version: stored.version)
         _ = try transaction.deleteSecret(tenant: principal.tenant, name: name.text)
-        try self.record(
-          AuditEvent("secret.delete", subject: name.text, revision: stored.version), by: principal, requestID: requestID, in: transaction)
+        let event = AuditEvent(
+          "secret.delete", subject: name.text, revision: stored.version, rows: [RowChange(deleted: RowChange.secret(name.text))])
+        try self.record(event, by: principal, requestID: requestID, in: transaction)
       }, completion: completion)
   }
 

@@ -54,23 +54,25 @@ extension Service {
         try self.check(ifMatch, version: stored?.version ?? 0)
         let rendered = try change(try self.document(of: stored, tenant: principal.tenant, in: transaction), transaction).rendered()
         var event = event
-        event.revision = try self.store(rendered, after: stored, tenant: principal.tenant, in: transaction)
+        let row = try self.store(rendered, after: stored, tenant: principal.tenant, in: transaction)
+        event.revision = row.version
+        event.rows = [RowChange(row)]
         try self.record(event, by: principal, requestID: requestID, in: transaction)
-        return SettingsView(body: .open(rendered.redacted()), version: event.revision ?? 0)
+        return SettingsView(body: .open(rendered.redacted()), version: row.version)
       }, completion: completion)
   }
 
-  /// Changes the settings as a part of something else; that records itself. Nothing is written when nothing was stored yet
-  /// and `change` gives nil.
+  /// Changes the settings as a part of something else, whose event must name the change that comes back. Nothing is written,
+  /// and nothing comes back, when `change` gives nil.
   func followInSettings(
     tenant: String, in transaction: any StoreTransaction, _ change: (SettingsDocument) throws(ServiceError) -> SettingsDocument?
-  ) throws(ServiceError) {
+  ) throws(ServiceError) -> [RowChange] {
     let stored: DocumentRow?
     do {
       stored = try transaction.document(tenant: tenant, collection: Self.settingsCollection, name: Self.settingsName)
     } catch { throw ServiceError(error) }
-    guard let changed = try change(try document(of: stored, tenant: tenant, in: transaction)) else { return }
-    _ = try store(changed.rendered(), after: stored, tenant: tenant, in: transaction)
+    guard let changed = try change(try document(of: stored, tenant: tenant, in: transaction)) else { return [] }
+    return [RowChange(try store(changed.rendered(), after: stored, tenant: tenant, in: transaction))]
   }
 
   /// The stored settings in the open, or the defaults of this moment.
@@ -81,12 +83,12 @@ extension Service {
   }
 
   private func store(_ rendered: RenderedSettings, after stored: DocumentRow?, tenant: String, in transaction: any StoreTransaction)
-    throws(ServiceError) -> UInt64
+    throws(ServiceError) -> DocumentRow
   {
     let row = try sealed(
       rendered.encoded(), collection: Self.settingsCollection, name: Self.settingsName, after: stored, tenant: tenant, in: transaction)
     do { try transaction.put(row) } catch { throw ServiceError(error) }
-    return row.version
+    return row
   }
 
   /// What a text that came in is: an opened token, a token that does not open, or itself.

@@ -20,12 +20,13 @@ extension Service {
   }
 
   /// Puts the lists of an import in the place of what is there.
-  func importWorkspaces(_ lists: Workspaces, tenant: String, in transaction: any StoreTransaction) throws(ServiceError) {
+  func importWorkspaces(_ lists: Workspaces, tenant: String, in transaction: any StoreTransaction) throws(ServiceError) -> DocumentRow {
     let stored = try workspaces(tenant: tenant, in: transaction).row
     let row = try sealed(
       lists.json.serialized(), collection: Self.workspaceCollection, name: Self.settingsName, after: stored, tenant: tenant,
       in: transaction)
     do { try transaction.put(row) } catch { throw ServiceError(error) }
+    return row
   }
 
   /// Appends entries whose path is new; gives back all of both lists.
@@ -59,7 +60,7 @@ extension Service {
           lists.json.serialized(), collection: Self.workspaceCollection, name: Self.settingsName, after: row, tenant: principal.tenant,
           in: transaction)
         try transaction.put(changed)
-        let event = AuditEvent("workspaces.update", subject: "workspaces", revision: changed.version)
+        let event = AuditEvent("workspaces.update", subject: "workspaces", revision: changed.version, rows: [RowChange(changed)])
         try self.record(event, by: principal, requestID: requestID, in: transaction)
         return lists
       }, completion: completion)

@@ -1,0 +1,72 @@
+internal import Store
+internal import StrictJSON
+
+/// Which row of a place is the newest. A version never comes twice in an incarnation, nor an incarnation in a tenant, so that
+/// an older row put back is never equal to it.
+struct RowState: Sendable, Hashable {
+  let incarnation: UInt64
+  let version: UInt64
+}
+
+/// What an event did to one stored row. It stands in the event's details, so that verification can tell the newest row from
+/// an older one (docs/formats.md, Audit).
+package struct RowChange: Sendable {
+  /// `secrets/NAME`, `api_keys/ID`, or a document's `COLLECTION/NAME`.
+  let place: String
+  /// nil: the row is gone.
+  let state: RowState?
+
+  init(_ row: SecretRow) { self.init(place: Self.secret(row.name), state: row.state) }
+  init(_ row: DocumentRow) { self.init(place: Self.document(row.collection, row.name), state: row.state) }
+  init(_ row: APIKeyRow) { self.init(place: Self.apiKey(row.id), state: row.state) }
+
+  init(deleted place: String) { self.init(place: place, state: nil) }
+
+  private init(place: String, state: RowState?) {
+    self.place = place
+    self.state = state
+  }
+
+  static func secret(_ name: String) -> String { "secrets/" + name }
+  static func document(_ collection: String, _ name: String) -> String { collection + "/" + name }
+  static func apiKey(_ id: String) -> String { "api_keys/" + id }
+}
+
+extension SecretRow {
+  var state: RowState { RowState(incarnation: incarnation, version: version) }
+}
+
+extension DocumentRow {
+  var state: RowState { RowState(incarnation: incarnation, version: version) }
+}
+
+extension APIKeyRow {
+  /// A key changes once in its life: when it is revoked.
+  var state: RowState { RowState(incarnation: 1, version: revokedAt == nil ? 1 : 2) }
+}
+
+extension AuditEvent {
+  /// `details` with the rows as its last member: `"rows":{PLACE:[INCARNATION,VERSION]}`, null for a row that is gone.
+  var storedDetails: String {
+    guard !rows.isEmpty else { return details }
+    let members = rows.map { change in
+      let name = String(decoding: JSONValue.string(JSONString(change.place)).serialized(), as: UTF8.self)
+      return name + ":" + (change.state.map { "[\($0.incarnation),\($0.version)]" } ?? "null")
+    }
+    let start = details.isEmpty ? "{" : details.dropLast() + ","
+    return start + "\"rows\":{" + members.joined(separator: ",") + "}}"
+  }
+
+  /// The rows in an entry's details; none when there are none.
+  static func rows(in details: String) -> [(place: String, state: RowState?)] {
+    guard !details.isEmpty, let object = try? JSONValue.parse(Array(details.utf8), limits: detailLimits).object,
+      let rows = object["rows"]?.object
+    else { return [] }
+    return rows.members.map { member in
+      guard let numbers = member.value.array?.compactMap({ $0.number?.int64 }), numbers.count == 2 else { return (member.name.text, nil) }
+      return (member.name.text, RowState(incarnation: UInt64(bitPattern: numbers[0]), version: UInt64(bitPattern: numbers[1])))
+    }
+  }
+
+  private static let detailLimits = JSONLimits(bytes: 1 << 20, depth: 8, members: 100_000)
+}
