@@ -2,6 +2,7 @@
 #include "CShim.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -25,6 +26,12 @@ int shim_raise_limits(void) {
   if (setrlimit(RLIMIT_CORE, &none) != 0 || getrlimit(RLIMIT_NOFILE, &files) != 0) return -1;
   files.rlim_cur = files.rlim_max;
   return setrlimit(RLIMIT_NOFILE, &files);
+}
+
+int shim_exchange(const char *left, const char *right) { return renameat2(AT_FDCWD, left, AT_FDCWD, right, RENAME_EXCHANGE); }
+
+int shim_rename_new(const char *old_name, const char *new_name) {
+  return renameat2(AT_FDCWD, old_name, AT_FDCWD, new_name, RENAME_NOREPLACE);
 }
 
 int shim_adopt_orphans(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); }

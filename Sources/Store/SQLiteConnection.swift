@@ -8,14 +8,16 @@ internal import CSQLite
     /// The one connection on the machine that writes and checkpoints.
     case writer
     case reader
+    /// The only connection to a file that is being made, or to a database in memory: no log, and synced by whoever makes it.
+    case maker
   }
 
-  private let handle: OpaquePointer
+  let handle: OpaquePointer
   private var statements: [UnsafeRawPointer: SQLiteStatement] = unsafe [:]
 
   init(path: String, role: Role) throws(StoreError) {
     var opened: OpaquePointer?
-    let flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_READWRITE | (role == .writer ? SQLITE_OPEN_CREATE : 0)
+    let flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_READWRITE | (role == .reader ? 0 : SQLITE_OPEN_CREATE)
     let code = unsafe sqlite3_open_v2(path, &opened, flags, nil)
     guard code == SQLITE_OK, let opened = unsafe opened else {
       unsafe sqlite3_close(opened)
@@ -35,8 +37,13 @@ internal import CSQLite
   /// Each setting is read back: one that did not take is a refusal, not a hope.
   private func configure(_ role: Role) throws(StoreError) {
     try defend()
-    try set("PRAGMA journal_mode=WAL", reading: "PRAGMA journal_mode", expecting: "wal")
-    try set("PRAGMA synchronous=FULL", reading: "PRAGMA synchronous", expecting: "2")
+    if role == .maker {
+      try set("PRAGMA journal_mode=MEMORY", reading: "PRAGMA journal_mode", expecting: "memory")
+      try set("PRAGMA synchronous=OFF", reading: "PRAGMA synchronous", expecting: "0")
+    } else {
+      try set("PRAGMA journal_mode=WAL", reading: "PRAGMA journal_mode", expecting: "wal")
+      try set("PRAGMA synchronous=FULL", reading: "PRAGMA synchronous", expecting: "2")
+    }
     try set("PRAGMA foreign_keys=ON", reading: "PRAGMA foreign_keys", expecting: "1")
     try set("PRAGMA trusted_schema=OFF", reading: "PRAGMA trusted_schema", expecting: "0")
     try set("PRAGMA secure_delete=ON", reading: "PRAGMA secure_delete", expecting: "1")
@@ -50,6 +57,7 @@ internal import CSQLite
       // Two checkpointers can corrupt the file in SQLite before 3.51.3 (the WAL-reset race).
       try set("PRAGMA wal_autocheckpoint=0", reading: "PRAGMA wal_autocheckpoint", expecting: "0")
       try set("PRAGMA query_only=ON", reading: "PRAGMA query_only", expecting: "1")
+    case .maker: break
     }
   }
 
@@ -84,6 +92,12 @@ internal import CSQLite
   /// Several statements without values, for migrations.
   func executeScript(_ sql: StaticString) throws(StoreError) {
     let code = unsafe sqlite3_exec(handle, sql.utf8Start, nil, nil, nil)
+    guard code == SQLITE_OK else { throw StoreError(sqlite: code) }
+  }
+
+  /// A pragma takes no bound value.
+  func setUserVersion(_ version: Int) throws(StoreError) {
+    let code = unsafe sqlite3_exec(handle, "PRAGMA user_version=\(version)", nil, nil, nil)
     guard code == SQLITE_OK else { throw StoreError(sqlite: code) }
   }
 

@@ -26,6 +26,15 @@ class SQLiteReading: StoreReading {
     ).first(.text(tenant), .integer(Int64(version)), read: KEKRow.init)
   }
 
+  func keks(tenant: String, after version: UInt32, limit: Int) throws(StoreError) -> [KEKRow] {
+    try connection.prepare(
+      """
+      SELECT tenant, version, kek_id, root_key_id, wrapped, created_at, wraps_reserved FROM keks WHERE tenant = ?1 AND version > ?2
+      ORDER BY version LIMIT ?3
+      """
+    ).all(.text(tenant), .integer(Int64(version)), .integer(Int64(limit)), read: KEKRow.init)
+  }
+
   func apiKey(_ id: String) throws(StoreError) -> APIKeyRow? {
     try connection.prepare(
       """
@@ -59,6 +68,15 @@ class SQLiteReading: StoreReading {
       WHERE tenant = ?1 AND collection = ?2 AND name > ?3 ORDER BY name LIMIT ?4
       """
     ).all(.text(tenant), .text(collection), .text(name), .integer(Int64(limit)), read: DocumentRow.init)
+  }
+
+  func documents(tenant: String, after place: (collection: String, name: String), limit: Int) throws(StoreError) -> [DocumentRow] {
+    try connection.prepare(
+      """
+      SELECT tenant, collection, name, incarnation, version, kek_version, sealed, created_at, updated_at FROM documents
+      WHERE tenant = ?1 AND (collection, name) > (?2, ?3) ORDER BY collection, name LIMIT ?4
+      """
+    ).all(.text(tenant), .text(place.collection), .text(place.name), .integer(Int64(limit)), read: DocumentRow.init)
   }
 
   func secret(tenant: String, name: String) throws(StoreError) -> SecretRow? {
@@ -151,6 +169,8 @@ final class SQLiteReader: SQLiteReading, StoreReader {
     // Starts the read transaction, so that the number belongs to what the turn's reads see (sqlite.org/pragma.html).
     snapshot = try connection.prepare("PRAGMA data_version").first { $0.unsigned(0) }
   }
+
+  func damage() throws(StoreError) -> [String] { try connection.damage() }
 
   /// A snapshot that stayed open would keep the log from being emptied.
   func turnEnds() {

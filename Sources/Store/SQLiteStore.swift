@@ -10,7 +10,8 @@ package final class SQLiteStore: Store {
     case awaited
   }
 
-  private let directory: String
+  let directory: String
+  let copies = CopyGate()
   private let writer: SQLiteWriter
   private let done: OneTimeEvent
 
@@ -63,16 +64,17 @@ package final class SQLiteStore: Store {
   package var commitFigures: CommitFigures { writer.figures }
   package var waitingWrites: Int { writer.queue.count }
 
-  /// Takes no more writes, finishes those that wait, empties the log and lets go of the lock. Waits for all of that.
+  /// Takes no more writes, finishes those that wait, ends a copy, empties the log and lets go of the lock. Waits for all of that.
   package func close() {
+    copies.close()
     writer.queue.close()
     done.wait()
   }
 
   // MARK: - Opening
 
-  private static func databasePath(_ directory: String) -> String { directory + "/coffer.db" }
-  private static func lockPath(_ directory: String) -> String { directory + "/coffer.lock" }
+  static func databasePath(_ directory: String) -> String { directory + "/" + StoreFile.name }
+  static func lockPath(_ directory: String) -> String { directory + "/coffer.lock" }
 
   private static func prepareDirectory(_ directory: String) throws(StoreError) {
     if unsafe mkdir(directory, 0o700) != 0, errno != EEXIST { throw .unavailable(errno == ENOSPC ? .diskFull : .readOnly) }
@@ -136,25 +138,5 @@ package final class SQLiteStore: Store {
     writer.serve(connection)
     // Not emptied is no loss: the log is read at the next start.
     _ = try? connection.truncateLog()
-  }
-}
-
-/// Two numbers of the file's header (sqlite.org/fileformat2.html, section 1.3), read before SQLite opens the file.
-private struct SQLiteHeader {
-  let userVersion: UInt32
-  let applicationID: UInt32
-
-  /// nil for an empty file.
-  init?(path: String) throws(StoreError) {
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-    guard descriptor >= 0 else { throw .unavailable(.readOnly) }
-    defer { close(descriptor) }
-    var bytes = [UInt8](repeating: 0, count: 100)
-    let count = unsafe bytes.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
-    if count == 0 { return nil }
-    guard count == 100, bytes.starts(with: "SQLite format 3\0".utf8) else { throw .corrupt }
-    func number(at offset: Int) -> UInt32 { bytes[offset..<(offset + 4)].reduce(0) { $0 << 8 | UInt32($1) } }
-    userVersion = number(at: 60)
-    applicationID = number(at: 68)
   }
 }

@@ -97,15 +97,15 @@ enum Schema {
     """
   ]
 
-  /// Brings the file to this program's version, all steps in one transaction. A newer file is refused untouched.
-  static func migrate(_ connection: SQLiteConnection) throws(StoreError) {
-    let found = try check(connection)
-    guard found < version else { return }
+  /// Brings the file to the version of `steps`, all of them in one transaction. A newer file is refused untouched.
+  static func migrate(_ connection: SQLiteConnection, through steps: [StaticString] = steps) throws(StoreError) {
+    let found = try check(connection, knowing: steps.count)
+    guard found < steps.count else { return }
     try connection.execute("BEGIN IMMEDIATE")
     do throws(StoreError) {
       for step in steps[found...] { try connection.executeScript(step) }
       try connection.executeScript("PRAGMA application_id=1131374194")
-      try setVersion(connection)
+      try connection.setUserVersion(steps.count)
       try connection.execute("COMMIT")
     } catch {
       if connection.isInTransaction { try connection.execute("ROLLBACK") }
@@ -114,7 +114,7 @@ enum Schema {
   }
 
   /// The file's schema version: 0 for an empty file. Changes nothing.
-  static func check(_ connection: SQLiteConnection) throws(StoreError) -> Int {
+  static func check(_ connection: SQLiteConnection, knowing version: Int = version) throws(StoreError) -> Int {
     let application = try connection.prepare("PRAGMA application_id").first { $0.integer(0) } ?? 0
     let found = Int(try connection.prepare("PRAGMA user_version").first { $0.integer(0) } ?? 0)
     let isEmpty = try connection.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").first { _ in true } == nil
@@ -124,8 +124,9 @@ enum Schema {
     return found
   }
 
-  /// A pragma takes no bound value; the number of steps is known here.
-  private static func setVersion(_ connection: SQLiteConnection) throws(StoreError) {
-    try connection.executeScript("PRAGMA user_version=1")
+  /// Every table and index as a text of its own, in order. Two files of one schema have the same.
+  static func parts(of connection: SQLiteConnection) throws(StoreError) -> [String] {
+    try connection.prepare("SELECT type || ' ' || name || ': ' || coalesce(sql, '') FROM sqlite_schema ORDER BY type, name")
+      .all { $0.text(0) }
   }
 }

@@ -14,6 +14,31 @@ package protocol Store: Sendable {
   func write<T: Sendable>(
     _ body: @escaping @Sendable (any StoreTransaction) throws -> T,
     completion: @escaping @Sendable (Result<T, any Error>) -> Void)
+
+  /// Copies the store as it is now into the new file `path`, mode 0600, whole and synced: every write acknowledged before the
+  /// call is in it. Blocks its own thread only, readers and writer go on. One copy at a time, else `busy`; a file that is there
+  /// is a `conflict`. A copy that fails leaves nothing.
+  func backUp(to path: String) throws(StoreError) -> StoreCopy
+}
+
+/// What a copy of the store holds.
+package struct StoreCopy: Sendable, Equatable {
+  package struct Chain: Sendable, Equatable {
+    package let tenant: String
+    package let name: String
+    /// nil: the chain is empty.
+    package let head: AuditHead?
+    package init(tenant: String, name: String, head: AuditHead?) {
+      self.tenant = tenant
+      self.name = name
+      self.head = head
+    }
+  }
+
+  package let bytes: Int64
+  package let schema: Int
+  /// Each tenant's audit chain, in order of the tenant's id.
+  package let chains: [Chain]
 }
 
 package protocol StoreReading: AnyObject {
@@ -23,12 +48,16 @@ package protocol StoreReading: AnyObject {
   /// In order of id.
   func tenants(after id: String, limit: Int) throws(StoreError) -> [TenantRow]
   func kek(tenant: String, version: UInt32) throws(StoreError) -> KEKRow?
+  /// In order of version.
+  func keks(tenant: String, after version: UInt32, limit: Int) throws(StoreError) -> [KEKRow]
   func apiKey(_ id: String) throws(StoreError) -> APIKeyRow?
   /// In order of id.
   func apiKeys(tenant: String, after id: String, limit: Int) throws(StoreError) -> [APIKeyRow]
   func document(tenant: String, collection: String, name: String) throws(StoreError) -> DocumentRow?
   /// In order of name, by bytes.
   func documents(tenant: String, collection: String, after name: String, limit: Int) throws(StoreError) -> [DocumentRow]
+  /// Of every collection, in order of collection and name, by bytes.
+  func documents(tenant: String, after place: (collection: String, name: String), limit: Int) throws(StoreError) -> [DocumentRow]
   func secret(tenant: String, name: String) throws(StoreError) -> SecretRow?
   /// In order of position.
   func secrets(tenant: String, after position: Int64, limit: Int) throws(StoreError) -> [SecretRow]
@@ -45,6 +74,9 @@ package protocol StoreReader: StoreReading {
   /// A number of the turn's snapshot: equal in two turns of this reader only when nothing was committed between them.
   /// nil outside a turn.
   var snapshot: UInt64? { get }
+  /// What the store finds wrong with its own structure, a line each; empty when it is sound. Says nothing of sealed contents.
+  /// Reads everything: takes seconds for a large store. Outside a turn.
+  func damage() throws(StoreError) -> [String]
 }
 
 /// Inside the writer, between begin and commit. Reads see the effects of earlier bodies of the batch.

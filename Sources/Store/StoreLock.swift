@@ -3,7 +3,7 @@ internal import Glibc
 
 /// The lock that lets one process write: `flock` on a file of its own, so that no descriptor of the database is ever
 /// opened and closed beside SQLite's (which would drop SQLite's own locks). The kernel releases it when the process ends.
-@safe final class StoreLock: Sendable {
+@safe package final class StoreLock: Sendable {
   private let descriptor: Int32
 
   /// - Parameter waits: whether to block until the other process lets go.
@@ -20,6 +20,13 @@ internal import Glibc
   }
 
   deinit { close(descriptor) }
+}
+
+extension StoreLock {
+  /// The lock of the store below `directory`, for as long as the value lives: no other process opens the store meanwhile.
+  package static func take(_ directory: String) throws(StoreError) -> StoreLock {
+    try StoreLock(path: SQLiteStore.lockPath(directory), waits: false)
+  }
 }
 
 /// Which file systems are refused: WAL needs memory that all processes share, and locks that hold.

@@ -22,6 +22,12 @@ int shim_forbid_dumps(void);
 /// No core files; as many descriptors as the hard limit lets. 0 when done.
 int shim_raise_limits(void);
 
+/// Exchanges two names in one step (renameat2 with RENAME_EXCHANGE). 0 when done, otherwise errno tells.
+int shim_exchange(const char *left, const char *right);
+
+/// Renames, but never over a file that is there (renameat2 with RENAME_NOREPLACE). 0 when done, otherwise errno tells.
+int shim_rename_new(const char *old_name, const char *new_name);
+
 /// Orphans below this process become its children. 0 when done.
 int shim_adopt_orphans(void);
 
