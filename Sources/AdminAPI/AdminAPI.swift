@@ -25,7 +25,7 @@ package final class AdminFacts: Sendable {
 /// The operator surface on one thread. No route returns a value, a digest or a key, but for the one a caller just made.
 package final class AdminAPI {
   let desk: Desk
-  private let facts: AdminFacts
+  let facts: AdminFacts
   private let router = Router(routes: AdminRoute.table.map { (methods: $0.methods, pattern: $0.pattern, route: $0.route) })
 
   package init(desk: Desk, facts: AdminFacts) {
@@ -81,6 +81,8 @@ package final class AdminAPI {
       let tenant = try tenant(parameters)
       return .now(ok(AdminRendering.head(try served { () throws(ServiceError) in try desk.auditHead(tenant: tenant) }), request))
     case .verifyAudit: return try verifyAudit(try tenant(parameters), request)
+    case .backUp: return try backUp(request)
+    case .verify: return try verify(request)
     case .importOpenHands: return try importOpenHands(try tenant(parameters), request)
     }
   }

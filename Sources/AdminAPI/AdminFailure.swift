@@ -12,6 +12,7 @@ enum AdminFailure: Error {
   /// Names a member or parameter and the rule it breaks, never its value.
   case invalid(String)
   case verificationRuns
+  case backup(BackupError, path: String)
 
   var status: Int {
     switch self {
@@ -21,6 +22,7 @@ enum AdminFailure: Error {
     case .mediaType: 415
     case .malformedJSON, .invalid: 400
     case .verificationRuns: 409
+    case .backup(let error, _): Self.status(of: error)
     }
   }
 
@@ -33,6 +35,7 @@ enum AdminFailure: Error {
     case .malformedJSON: "invalid_json"
     case .invalid: "validation_error"
     case .verificationRuns: "conflict"
+    case .backup(let error, _): Self.code(of: error)
     }
   }
 
@@ -45,6 +48,26 @@ enum AdminFailure: Error {
     case .malformedJSON(let offset): "The body is no JSON from byte \(offset) on."
     case .invalid(let rule): rule
     case .verificationRuns: "A verification runs already; wait for its answer."
+    case .backup(let error, let path): error.message(path)
+    }
+  }
+
+  private static func status(of error: BackupError) -> Int {
+    switch error {
+    case .exists, .busy: 409
+    case .notAFile, .notABackup, .otherRootKey, .damaged, .newerSchema, .notWritable: 400
+    case .diskFull: 507
+    case .unavailable, .storeDamaged: 503
+    }
+  }
+
+  private static func code(of error: BackupError) -> StaticString {
+    switch error {
+    case .exists, .busy: "conflict"
+    case .notAFile, .notABackup, .otherRootKey, .damaged, .newerSchema, .notWritable: "validation_error"
+    case .diskFull: "storage_full"
+    case .unavailable: "unavailable"
+    case .storeDamaged: "corrupt"
     }
   }
 

@@ -38,6 +38,13 @@ enum AdminRendering {
     ["sequence": .number(JSONNumber(head?.sequence ?? 0)), "hash": head.map { text(hexadecimal($0.hash)) } ?? .null]
   }
 
+  static func chain(_ chain: StoreCopy.Chain) -> JSONValue {
+    [
+      "tenant": text(chain.tenant), "name": text(chain.name), "sequence": .number(JSONNumber(chain.head?.sequence ?? 0)),
+      "hash": chain.head.map { text(hexadecimal($0.hash)) } ?? .null,
+    ]
+  }
+
   static func verdict(_ verdict: AuditVerdict) -> JSONValue {
     [
       "ok": .bool(verdict.isIntact), "entries": .number(JSONNumber(verdict.entries)),

@@ -7,6 +7,7 @@ enum AdminRoute: Sendable {
   case keys, createKey, revokeKey
   case auditEntries, auditHead, verifyAudit
   case importOpenHands
+  case backUp, verify
 
   struct Entry: Sendable {
     let methods: [HTTPMethod]
@@ -25,5 +26,7 @@ enum AdminRoute: Sendable {
     Entry(methods: [.get], pattern: "/admin/v1/tenants/{tenant}/audit/head", route: .auditHead),
     Entry(methods: [.get, .post], pattern: "/admin/v1/tenants/{tenant}/audit/verify", route: .verifyAudit),
     Entry(methods: [.post], pattern: "/admin/v1/tenants/{tenant}/import/openhands", route: .importOpenHands),
+    Entry(methods: [.post], pattern: "/admin/v1/backup", route: .backUp),
+    Entry(methods: [.post], pattern: "/admin/v1/verify", route: .verify),
   ]
 }

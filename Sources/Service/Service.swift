@@ -31,6 +31,7 @@ package final class Service: Sendable {
   package let now: @Sendable () -> Int64
   let environmentDigests: [[UInt8]]
   let wrapCounter = WrapCounter()
+  let isBackingUp = Atomic(false)
   /// Uses of one KEK version before the next is made. A parameter for tests; the rule is `WrapLimit.rotation`.
   let wrapLimit: Int64
 

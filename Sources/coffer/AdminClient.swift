@@ -13,11 +13,17 @@ internal import Threads
 /// The operator's requests: to the running cofferd over its control socket, or, when none runs, to the same routes in
 /// this process, which then holds the store's lock.
 enum AdminClient {
+  /// What a request that reads the whole store may take, in seconds.
+  static let longPatience = 24 * 3600
+
   /// One request; the answer's JSON object, or what the server said against it.
-  static func send(_ method: HTTPMethod, _ uri: String, body: JSONValue? = nil, directory: String) throws -> JSONObject {
+  ///
+  /// - Parameter patience: seconds without a byte of the answer.
+  static func send(_ method: HTTPMethod, _ uri: String, body: JSONValue? = nil, directory: String, patience: Int = 60) throws -> JSONObject
+  {
     let configuration = try settings(directory)
     let bytes = body?.serialized() ?? []
-    let client = FastCGIClient(path: configuration.controlSocket.value, timeout: 60)
+    let client = FastCGIClient(path: configuration.controlSocket.value, timeout: patience)
     var reply: FastCGIReply?
     do throws(FastCGIClient.Failure) {
       let type = body == nil ? nil : "application/json"
@@ -48,8 +54,13 @@ enum AdminClient {
     guard unsafe access(configuration.directory.value + "/store", F_OK) == 0 else {
       throw Trouble("\(configuration.directory.value) holds no store; run: coffer init --dir \(configuration.directory.value)")
     }
-    let (service, store) = try opened(configuration)
+    let (service, store) = try opened(configuration, store: configuration.directory.value + "/store")
     defer { store.close() }
+    return try answer(method, uri, body, service)
+  }
+
+  /// The answer of the operator's routes over a store that this process has open.
+  static func answer(_ method: HTTPMethod, _ uri: String, _ body: [UInt8], _ service: Service) throws -> JSONObject {
     let facts = AdminFacts(release: Release.version, started: Moment.milliseconds(), processID: getpid())
     let api = AdminAPI(desk: try Desk(service), facts: facts)
     var request = Request(
@@ -81,12 +92,21 @@ enum AdminClient {
     }
   }
 
-  /// The store and its service under the exclusive lock, checked with the root key before anything is done.
-  static func opened(_ configuration: Configuration) throws -> (Service, SQLiteStore) {
+  static func rootKey(_ configuration: Configuration) throws -> RootKey {
     do {
-      let root = try RootKey(text: KeyFile.read(configuration.rootKeyFile.value))
-      let store = try SQLiteStore(
-        directory: configuration.directory.value + "/store", allowsNetworkFileSystem: configuration.allowsNetworkFilesystem.value)
+      return try RootKey(text: KeyFile.read(configuration.rootKeyFile.value))
+    } catch let error as KeyFile.Failure {
+      throw Trouble(error.message)
+    } catch {
+      throw Trouble("\(configuration.rootKeyFile.value) holds no root key; restore it from your copy")
+    }
+  }
+
+  /// The store below a directory and its service under the exclusive lock, checked with the root key before anything is done.
+  static func opened(_ configuration: Configuration, store directory: String) throws -> (Service, SQLiteStore) {
+    let root = try rootKey(configuration)
+    do {
+      let store = try SQLiteStore(directory: directory, allowsNetworkFileSystem: configuration.allowsNetworkFilesystem.value)
       do {
         // No operator route seals or opens a token of the wire, so its key stays where it is.
         let wire = WireRing(primary: SecretBytes(copying: []))
@@ -95,10 +115,6 @@ enum AdminClient {
         store.close()
         throw error
       }
-    } catch let error as KeyFile.Failure {
-      throw Trouble(error.message)
-    } catch is RootKey.TextError {
-      throw Trouble("\(configuration.rootKeyFile.value) holds no root key; restore it from your copy")
     } catch StartError.wrongRootKey {
       throw Trouble("the root key is not the one this store was made with; restore the right one from your copy")
     } catch StartError.notInitialised {
@@ -106,7 +122,13 @@ enum AdminClient {
     } catch StoreError.locked {
       throw Trouble("another process has the store, and its control socket does not answer")
     } catch StoreError.newerSchema(let found, let supported) {
-      throw Trouble("the store has format \(found), this program knows up to \(supported); install the newer program")
+      throw Trouble(
+        """
+        a newer Coffer has written this store: it has schema \(found), this program knows up to \(supported); install that version or a \
+        later one, or restore a backup made before the upgrade; nothing was changed
+        """)
+    } catch StoreError.corrupt {
+      throw Trouble("the store is damaged or is no Coffer store; restore a backup: coffer restore")
     } catch StoreError.networkFileSystem {
       throw Trouble("the store lies on a network file system, where its locks do not hold")
     } catch { throw Trouble("the store cannot be used: \(error)") }

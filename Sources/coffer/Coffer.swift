@@ -9,12 +9,8 @@ struct Coffer: ParsableCommand {
     commandName: "coffer", abstract: "Settings and secrets for AI agents.",
     discussion: "Exit codes: 0 done, 1 refused or failed (the reason is on standard error), 64 wrong usage.", version: Release.version,
     groupedSubcommands: [
-      CommandGroup(
-        name: "Host",
-        subcommands: [Init.self, Up.self, Serve.self, Restart.self, Key.self, Audit.self, Import.self, Doctor.self]),
-      CommandGroup(
-        name: "Agent",
-        subcommands: agent),
+      CommandGroup(name: "Host", subcommands: host),
+      CommandGroup(name: "Agent", subcommands: agent),
     ])
 
   static func main() {
@@ -32,6 +28,13 @@ struct Coffer: ParsableCommand {
       exit(withError: error)
     }
   }
+
+  private static let host: [any ParsableCommand.Type] = [
+    Init.self, Up.self, Serve.self, Restart.self,
+    Key.self, Audit.self, Import.self,
+    Backup.self, Restore.self, Verify.self,
+    Doctor.self,
+  ]
 
   private static let agentCommands = Set(agent.compactMap { $0.configuration.commandName })
   private static let agent: [any ParsableCommand.Type] = [

@@ -78,9 +78,12 @@ struct Server {
       log.write(.storeFailed(StartError.store(error).message))
       _exit(70)
     }
+    let directory = configuration.directory.value + "/store"
+    // Never made here: an empty store in the place of one that was moved would hide the loss.
+    guard unsafe access(directory + "/" + StoreFile.name, F_OK) == 0 else { throw StartError.notInitialised }
     do throws(StoreError) {
       return try SQLiteStore(
-        directory: configuration.directory.value + "/store", lock: successor.isSuccessor ? .awaited : .required,
+        directory: directory, lock: successor.isSuccessor ? .awaited : .required,
         allowsNetworkFileSystem: configuration.allowsNetworkFilesystem.value, onFatal: onFatal)
     } catch { throw StartError.store(error) }
   }

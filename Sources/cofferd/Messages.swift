@@ -28,7 +28,10 @@ extension StoreError {
     case .unknownOutcome: "a write to the disk failed with an unknown outcome"
     case .corrupt: "the store is damaged or is not a Coffer store; restore a backup"
     case .newerSchema(let found, let supported):
-      "the store was written by a newer version (schema \(found), this program knows \(supported)); nothing was changed"
+      """
+      a newer version has written this store: it has schema \(found), this program knows up to \(supported); install that version or a \
+      later one, or restore a backup made before the upgrade; nothing was changed
+      """
     case .locked: "another process has the store"
     case .networkFileSystem: "the store lies on a network file system, where its locks do not hold"
     }

@@ -47,10 +47,13 @@ private final class Bench {
     return Response(status: Status(599))
   }
 
-  func send(_ method: HTTPMethod, _ uri: String, _ body: String = "", operator isOperator: Bool = true) throws -> (Int, String) {
+  func send(_ method: HTTPMethod, _ uri: String, _ body: String = "", operator isOperator: Bool = true, key: String? = nil)
+    throws -> (Int, String)
+  {
     var request = Request(
       method: method, target: try RequestTarget(parsing: Array(uri.utf8), normalised: nil), body: SecretBytes(copying: Array(body.utf8)),
       peer: Peer(address: "", isLocalOperator: isOperator), id: "test-request")
+    if let key { request[.authorization] = Array("Bearer \(key)".utf8) }
     if !body.isEmpty { request[.contentType] = Array("application/json".utf8) }
     let response: Response
     switch api.answer(request) {
@@ -99,6 +102,35 @@ struct AdminAPITests {
   ])
   func refusals(method: HTTPMethod, uri: String, body: String, status: Int) throws {
     #expect(try Bench().send(method, uri, body).0 == status)
+  }
+
+  /// Incident 15 of the survey: whoever has a key of the network must not choose a path of the machine.
+  @Test func backupAndVerifyAreTheOperatorsAlone() throws {
+    let bench = try Bench()
+    let made = try bench.send(.post, "/admin/v1/tenants/default/keys", #"{"kind":"admin","name":"n"}"#).1
+    let limits = JSONLimits(bytes: 65536, depth: 8, members: 100)
+    let key = try #require(try JSONValue.parse(Array(made.utf8), limits: limits).object?["data"]?.object?["key"]?.string?.text)
+    let body = "{\"path\":\"\(bench.directory)/backup\"}"
+    #expect(try bench.send(.get, "/admin/v1/status", operator: false, key: key).0 == 200)
+    for route in ["/admin/v1/backup", "/admin/v1/verify"] {
+      #expect(try bench.send(.post, route, body, operator: false, key: key).0 == 404)
+      #expect(try bench.send(.post, route, body, operator: false).0 == 401)
+    }
+    #expect(unsafe access(bench.directory + "/backup", F_OK) != 0)
+    let verdict = try bench.send(.post, "/admin/v1/verify")
+    #expect(verdict.0 == 200 && verdict.1.contains(#""ok":true"#) && verdict.1.contains(#""findings":[]"#))
+    let backup = try bench.send(.post, "/admin/v1/backup", body)
+    #expect(backup.0 == 200 && backup.1.contains(#""schema":"#) && backup.1.contains(#""sequence":5"#))
+    let again = try bench.send(.post, "/admin/v1/backup", body)
+    #expect(again.0 == 409 && again.1.contains("is there already"))
+    unsafe unlink(bench.directory + "/backup")
+  }
+
+  @Test(arguments: [
+    "{}", #"{"path":1}"#, #"{"path":"relative"}"#, #"{"path":"/ends/"}"#, #"{"path":"/a\u0000b"}"#, #"{"path":"/a","x":1}"#,
+  ])
+  func backupsWithoutAPlace(_ body: String) throws {
+    #expect(try Bench().send(.post, "/admin/v1/backup", body).0 == 400)
   }
 
   @Test func withoutAKeyTheMainSocketIsClosed() throws {

@@ -17,7 +17,7 @@ ALLOWED = {
     "StrictJSON": set(),
     "Model": {"StrictJSON"},
     "Store": {"CSQLite", "CShim", "Threads"},
-    "Service": {"Ciphers", "KeyRing", "Model", "SecretMemory", "Store", "StrictJSON", "Threads"},
+    "Service": {"CShim", "Ciphers", "KeyRing", "Model", "SecretMemory", "Store", "StrictJSON", "Threads"},
     "HTTPMessages": {"SecretMemory"},
     "SettingsAPI": {"HTTPMessages", "Model", "SecretMemory", "Service", "StrictJSON"},
     "ScopedAPI": {"HTTPMessages", "KeyRing", "Model", "SecretMemory", "Service", "StrictJSON"},

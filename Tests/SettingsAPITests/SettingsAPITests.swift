@@ -90,8 +90,9 @@ final class Rig {
     _ = try waiter.take().get()
   }
 
-  /// Actions of the audit chain in order, without the three that the making of the store left, after the chain was verified.
+  /// Actions of the audit chain in order, without the three that the making of the store left, after the store was verified.
   func audit() throws -> [String] {
+    #expect(try Verification(service).run().findings == [])
     #expect(try desk.verifyAudit(tenant: service.defaultTenant).isIntact)
     return try desk.auditEntries(tenant: service.defaultTenant, after: 3, limit: 1000).map { "\($0.action) \($0.secretID) \($0.outcome)" }
   }

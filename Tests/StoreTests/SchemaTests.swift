@@ -3,6 +3,20 @@ import Testing
 
 @testable import Store
 
+@Suite struct CopyGateTests {
+  @Test func oneCopyAtATimeAndNoneAfterTheEnd() throws {
+    let gate = CopyGate()
+    try gate.enter()
+    #expect(throws: StoreError.busy) { try gate.enter() }
+    gate.leave()
+    try gate.enter()
+    gate.leave()
+    gate.close()
+    #expect(gate.isClosed)
+    #expect(throws: StoreError.unavailable(.draining)) { try gate.enter() }
+  }
+}
+
 @Suite struct SchemaTests {
   private let directory = TemporaryDirectory()
   private var path: String { directory.path + "/coffer.db" }

@@ -1,0 +1,44 @@
+internal import Store
+
+/// What a tenant's audit chain says of the rows, as far as it was read.
+struct ChainState {
+  private struct Known {
+    /// nil: deleted.
+    var state: RowState?
+    var isSeen = false
+  }
+
+  let tenant: String
+  private let isDefault: Bool
+  private(set) var head = AuditHead(sequence: 0, hash: [])
+  private(set) var entries = 0
+  private var rows: [String: Known] = [:]
+
+  init(tenant: String, isDefault: Bool) {
+    self.tenant = tenant
+    self.isDefault = isDefault
+  }
+
+  /// The default tenant's chain begins with the making of the store, and no other does.
+  func startsRight(_ row: AuditRow) -> Bool { entries > 0 || isDefault == (row.action == "\(Service.storeCreated)") }
+
+  /// Goes on behind `row`, whether it fits or not: one break is one finding.
+  mutating func take(_ row: AuditRow) {
+    head = AuditHead(sequence: row.sequence, hash: row.hash)
+    entries += 1
+    for change in AuditEvent.rows(in: row.details) {
+      rows[change.place] = Known(state: change.state, isSeen: rows[change.place]?.isSeen ?? false)
+    }
+  }
+
+  /// Compares a stored row with what the chain says; nil when they agree.
+  mutating func see(_ place: String, _ state: RowState) -> VerificationFinding.Problem? {
+    guard let known = rows[place] else { return .unknown }
+    rows[place]?.isSeen = true
+    guard let newest = known.state else { return .deletedBefore }
+    return newest == state ? nil : .notTheNewest
+  }
+
+  /// Rows that should be there and were not seen, in order.
+  var unseen: [String] { rows.filter { !$0.value.isSeen && $0.value.state != nil }.keys.sorted() }
+}

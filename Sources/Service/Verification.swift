@@ -1,0 +1,202 @@
+internal import KeyRing
+internal import Store
+
+/// Checks everything that is stored: the file, every key, every MAC, every sealed row, every audit chain, and that each row
+/// is the one its chain names last. Changes nothing, and may run beside a server that writes.
+///
+/// It walks in short turns. Each turn first reads what the chain has gained, then one page of rows in the same snapshot, so
+/// that the two fit together although neither stands still.
+package final class Verification {
+  private static let page = 500
+
+  private let service: Service
+  private let reader: any StoreReader
+  private var report = VerificationReport()
+
+  package init(_ service: Service) throws(ServiceError) {
+    self.service = service
+    do { reader = try service.store.makeReader() } catch { throw ServiceError(error) }
+  }
+
+  package func run() throws(ServiceError) -> VerificationReport {
+    try noting("store", tenant: "") { () throws(ServiceError) in
+      for line in try stored({ () throws(StoreError) in try reader.damage() }) { report.add(.damaged, line, tenant: "") }
+    }
+    try noting("tenants", tenant: "") { () throws(ServiceError) in
+      var last = ""
+      while true {
+        let rows = try stored { () throws(StoreError) in try reader.tenants(after: last, limit: Self.page) }
+        for row in rows {
+          try check(row)
+          last = row.id
+        }
+        if rows.count < Self.page { return }
+      }
+    }
+    return report
+  }
+
+  // MARK: - One tenant
+
+  private func check(_ tenant: TenantRow) throws(ServiceError) {
+    report.tenants += 1
+    var chain = ChainState(tenant: tenant.id, isDefault: tenant.id == service.defaultTenant)
+    try noting("audit", tenant: tenant.id) { () throws(ServiceError) in
+      try turn(&chain) { _ throws(ServiceError) in try checkKeys(of: tenant.id) }
+    }
+    try noting("api_keys", tenant: tenant.id) { () throws(ServiceError) in try checkAPIKeys(&chain) }
+    try noting("secrets", tenant: tenant.id) { () throws(ServiceError) in try checkSecrets(&chain) }
+    try noting("documents", tenant: tenant.id) { () throws(ServiceError) in try checkDocuments(&chain) }
+    try noting("audit", tenant: tenant.id) { () throws(ServiceError) in
+      try turn(&chain) { chain throws(ServiceError) in try checkUnseen(&chain) }
+    }
+    let head = chain.head.sequence == 0 ? nil : chain.head
+    report.chains.append(StoreCopy.Chain(tenant: tenant.id, name: tenant.name, head: head))
+    report.auditEntries += chain.entries
+  }
+
+  /// The tenant's row and its KEKs. The newest KEK is the active one: an older tenant row put back names an older one.
+  private func checkKeys(of id: String) throws(ServiceError) {
+    guard let tenant = try stored({ () throws(StoreError) in try reader.tenant(id) }) else { return }
+    let place = "tenants/" + id
+    if !constantTimeEqual(try service.vault.mac(of: tenant), tenant.mac) { report.add(.changed, place, tenant: id) }
+    var newest: UInt32 = 0
+    while true {
+      let keks = try stored { () throws(StoreError) in try reader.keks(tenant: id, after: newest, limit: Self.page) }
+      for kek in keks {
+        if (try? service.vault.unwrap(kek)) == nil { report.add(.doesNotOpen, "keks/\(kek.version)", tenant: id) }
+        newest = kek.version
+      }
+      if keks.count < Self.page { break }
+    }
+    if newest != tenant.activeKEKVersion { report.add(.notTheNewest, place, tenant: id) }
+  }
+
+  private func checkAPIKeys(_ chain: inout ChainState) throws(ServiceError) {
+    try pages(&chain) { (reader, last: APIKeyRow?, tenant) throws(StoreError) in
+      try reader.apiKeys(tenant: tenant, after: last?.id ?? "", limit: Self.page)
+    } each: { row, chain throws(ServiceError) in
+      report.apiKeys += 1
+      try check(row, &chain)
+    }
+  }
+
+  private func checkSecrets(_ chain: inout ChainState) throws(ServiceError) {
+    try pages(&chain) { (reader, last: SecretRow?, tenant) throws(StoreError) in
+      try reader.secrets(tenant: tenant, after: last?.position ?? .min, limit: Self.page)
+    } each: { row, chain throws(ServiceError) in
+      report.secrets += 1
+      try check(row, &chain)
+    }
+  }
+
+  private func checkDocuments(_ chain: inout ChainState) throws(ServiceError) {
+    try pages(&chain) { (reader, last: DocumentRow?, tenant) throws(StoreError) in
+      try reader.documents(tenant: tenant, after: (last?.collection ?? "", last?.name ?? ""), limit: Self.page)
+    } each: { row, chain throws(ServiceError) in
+      report.documents += 1
+      try check(row, &chain)
+    }
+  }
+
+  /// What the chain names and no page held: made behind the walk, or gone without an entry.
+  private func checkUnseen(_ chain: inout ChainState) throws(ServiceError) {
+    for place in chain.unseen {
+      let parts = place.split(separator: "/", maxSplits: 1).map(String.init)
+      guard parts.count == 2 else { continue }
+      switch parts[0] {
+      case "secrets":
+        let row = try stored { () throws(StoreError) in try reader.secret(tenant: chain.tenant, name: parts[1]) }
+        if let row { try check(row, &chain) } else { report.add(.missing, place, tenant: chain.tenant) }
+      case "api_keys":
+        let row = try stored { () throws(StoreError) in try reader.apiKey(parts[1]) }
+        if let row, row.tenant == chain.tenant { try check(row, &chain) } else { report.add(.missing, place, tenant: chain.tenant) }
+      default:
+        let row = try stored { () throws(StoreError) in
+          try reader.document(tenant: chain.tenant, collection: parts[0], name: parts[1])
+        }
+        if let row { try check(row, &chain) } else { report.add(.missing, place, tenant: chain.tenant) }
+      }
+    }
+  }
+
+  // MARK: - One row
+
+  private func check(_ row: APIKeyRow, _ chain: inout ChainState) throws(ServiceError) {
+    let place = RowChange.apiKey(row.id)
+    if try !service.vault.verify(row) { report.add(.changed, place, tenant: row.tenant) }
+    compare(place, row.state, &chain)
+  }
+
+  private func check(_ row: SecretRow, _ chain: inout ChainState) throws(ServiceError) {
+    let place = RowChange.secret(row.name)
+    compare(place, row.state, &chain)
+    guard let keys = try? service.vault.keys(tenant: row.tenant, version: row.kekVersion, in: reader) else {
+      return report.add(.doesNotOpen, place, tenant: row.tenant)
+    }
+    if (try? keys.verify(row)) == nil {
+      report.add(.changed, place, tenant: row.tenant)
+    } else if (try? keys.open(row)) == nil {
+      report.add(.doesNotOpen, place, tenant: row.tenant)
+    }
+  }
+
+  private func check(_ row: DocumentRow, _ chain: inout ChainState) throws(ServiceError) {
+    let place = RowChange.document(row.collection, row.name)
+    compare(place, row.state, &chain)
+    if (try? service.open(row, in: reader)) == nil { report.add(.doesNotOpen, place, tenant: row.tenant) }
+  }
+
+  private func compare(_ place: String, _ state: RowState, _ chain: inout ChainState) {
+    if let problem = chain.see(place, state) { report.add(problem, place, tenant: chain.tenant) }
+  }
+
+  // MARK: - Turns
+
+  /// Every row of one kind, a page a turn.
+  private func pages<Row>(
+    _ chain: inout ChainState, read: (any StoreReader, Row?, String) throws(StoreError) -> [Row],
+    each: (Row, inout ChainState) throws(ServiceError) -> Void
+  ) throws(ServiceError) {
+    var last: Row?
+    var count = Self.page
+    while count == Self.page {
+      try turn(&chain) { chain throws(ServiceError) in
+        let rows = try stored { () throws(StoreError) in try read(reader, last, chain.tenant) }
+        for row in rows { try each(row, &chain) }
+        count = rows.count
+        last = rows.last
+      }
+    }
+  }
+
+  /// One snapshot: what the chain has gained, then `body`.
+  private func turn(_ chain: inout ChainState, _ body: (inout ChainState) throws(ServiceError) -> Void) throws(ServiceError) {
+    do { try reader.turnBegins() } catch { throw ServiceError(error) }
+    defer { reader.turnEnds() }
+    while true {
+      let rows = try stored { () throws(StoreError) in
+        try reader.auditEntries(tenant: chain.tenant, after: chain.head.sequence, limit: Self.page)
+      }
+      for row in rows {
+        let place = "audit/\(chain.head.sequence + 1)"
+        if try !service.fits(row, after: chain.head) || !chain.startsRight(row) { report.add(.brokenChain, place, tenant: chain.tenant) }
+        chain.take(row)
+      }
+      if rows.count < Self.page { break }
+    }
+    try body(&chain)
+  }
+
+  /// What the store cannot read is a finding; what it cannot do now ends the verification.
+  private func noting(_ place: String, tenant: String, _ body: () throws(ServiceError) -> Void) throws(ServiceError) {
+    do { try body() } catch {
+      guard case .unreadable = error else { throw error }
+      report.add(.damaged, place, tenant: tenant)
+    }
+  }
+
+  private func stored<T>(_ body: () throws(StoreError) -> T) throws(ServiceError) -> T {
+    do { return try body() } catch { throw ServiceError(error) }
+  }
+}
