@@ -22,6 +22,8 @@ package struct Configuration: Sendable {
   package let threads: Setting<Int>
   package let rootKeyFile: Setting<String>
   package let wireKey: WireKeySource
+  /// The file of the wire key, read when the environment gives none; beside it lie the retired ones.
+  package let wireKeyFile: Setting<String>
   /// Keys that open encrypted values and seal none.
   package let retiredWireKeys: [SecretBytes]
   /// Session keys of the environment: the default tenant with every right.
@@ -101,7 +103,7 @@ package struct Configuration: Sendable {
     logLevel = try reader.choice(.logLevel, default: .info)
 
     let keys = try KeyVariables(environment)
-    let wireKeyFile = try path(.wireKeyFile, base + "/keys/wire.key")
+    wireKeyFile = try path(.wireKeyFile, base + "/keys/wire.key")
     wireKey = keys.secretKey.map { .given($0.key, variable: $0.variable) } ?? .file(wireKeyFile)
     retiredWireKeys = keys.retired
     sessionKeys = keys.sessionKeys

@@ -31,6 +31,11 @@ package enum WireKeySource: Sendable, Equatable {
   case given(SecretBytes, variable: String)
   /// The file made at `init`.
   case file(Setting<String>)
+
+  /// The environment's key, when it gives one.
+  package var given: (key: SecretBytes, variable: String)? {
+    if case .given(let key, let variable) = self { (key, variable) } else { nil }
+  }
 }
 
 /// The keys of the environment (spec of the settings dialect, section 1.2).

@@ -6,13 +6,16 @@ package import SecretMemory
 /// `HTTP_` name: of two candidates for one header nobody may choose. Everything else that is not in the table is ignored,
 /// so that `HTTP_PROXY`, `REMOTE_USER` and the like have no effect.
 package struct RequestDecoder {
-  /// Bytes of the longest body.
+  /// Bytes of the longest body, unless the listener says otherwise.
   package static let maximumBody = 1 << 20
+  /// Bytes of the longest body on the control socket: the operator moves whole folders in and out.
+  package static let maximumControlBody = 64 << 20
   /// Bytes of the longest header value.
   package static let maximumHeader = 8 << 10
 
   private var values = [[UInt8]?](repeating: nil, count: Parameter.allCases.count)
   private var otherHeaders: [[UInt8]] = []
+  private let maximumBody: Int
 
   private enum Parameter: Int, CaseIterable {
     case method, uri, documentURI, contentLength, contentType, remoteAddress, scheme, host, requestID
@@ -59,7 +62,8 @@ package struct RequestDecoder {
     }
   }
 
-  package init() {}
+  /// - Parameter maximumBody: bytes, below 1,000,000,000.
+  package init(maximumBody: Int = Self.maximumBody) { self.maximumBody = maximumBody }
 
   /// Takes one `NAME=value`.
   package mutating func add(_ parameter: UnsafeRawBufferPointer) throws(RequestRefusal) {
@@ -87,14 +91,14 @@ package struct RequestDecoder {
     let digits = text.drop { $0 == 0x30 }
     guard digits.count <= 9 else { throw .bodyTooLarge }
     let length = digits.reduce(0) { $0 * 10 + Int($1 - 0x30) }
-    guard length <= Self.maximumBody else { throw .bodyTooLarge }
+    guard length <= maximumBody else { throw .bodyTooLarge }
     return length
   }
 
   /// The request, when the body is as long as announced. Without an announcement (a chunked body that nginx did not
   /// buffer) any length up to the limit is taken.
   package consuming func request(body: SecretBytes, peer isLocalOperator: Bool, freshID: () -> String) throws(RequestRefusal) -> Request {
-    guard body.count <= Self.maximumBody else { throw .bodyTooLarge }
+    guard body.count <= maximumBody else { throw .bodyTooLarge }
     if let announced = try announcedBody() {
       guard body.count == announced else { throw .incompleteBody }
     }

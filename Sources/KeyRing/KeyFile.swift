@@ -75,17 +75,21 @@ package enum KeyFile {
       unsafe bytes.withUnsafeBytes { unsafe write(descriptor, $0.baseAddress, $0.count) }
     }
     guard written == contents.count, fsync(descriptor) == 0 else { throw .system(path: path, errno: errno) }
-    let directory = unsafe open(path.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    try syncDirectory(of: path)
+  }
+
+  /// Makes the names beside `path` durable.
+  static func syncDirectory(of path: String) throws(Failure) {
+    let directory = unsafe open(split(path).directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard directory >= 0 else { throw .system(path: path, errno: errno) }
     defer { close(directory) }
     guard fsync(directory) == 0 else { throw .system(path: path, errno: errno) }
   }
-}
 
-extension String {
-  /// The path without its last part.
-  fileprivate var directory: String {
-    guard let slash = utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
-    return slash == utf8.startIndex ? "/" : String(self[..<slash])
+  /// The path without its last part, and that part.
+  static func split(_ path: String) -> (directory: String, name: String) {
+    guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return (".", path) }
+    let name = String(path[path.utf8.index(after: slash)...])
+    return (slash == path.utf8.startIndex ? "/" : String(path[..<slash]), name)
   }
 }

@@ -57,7 +57,12 @@ package struct OpenHandsFolder: Sendable {
         continue
       }
       let entry = member.value.object
-      let text = member.value.string ?? entry?["secret"]?.string
+      if entry == nil, member.value.string == nil {
+        unreadable.append("secrets.json#/custom_secrets/" + member.name.pointerToken)
+        continue
+      }
+      // Rule R: the agent server takes blanks and its mask for no value.
+      let text = (member.value.string ?? entry?["secret"]?.string).flatMap { $0.isBlank || $0 == Redaction.mask ? nil : $0 }
       var value: JSONString = ""
       if let text {
         switch opening(text) {
@@ -101,7 +106,7 @@ package struct OpenHandsFolder: Sendable {
       }
       if let key = object["api_key"]?.string {
         switch opening(key) {
-        case .notAToken: break
+        case .notAToken: if key.isBlank || key == Redaction.mask { object["api_key"] = .null }
         case .opened(let plaintext): object["api_key"] = .string(plaintext)
         case .doesNotOpen: unopened.append("\(name)#/connections/\(index)/api_key")
         }
@@ -131,7 +136,7 @@ extension SettingsDocument {
     }
     var document = SettingsDocument.defaults(now: now)
     do throws(Validator.Invalid) {
-      if let agent = object["agent_settings"]?.object {
+      if let agent = try Self.part("agent_settings", of: object) {
         let migrated = try Migration.agent(agent)
         guard let kind = migrated["agent_kind"]?.string, let record = AgentTables.record(kind: kind, now: JSONString(now.preciseText))
         else {
@@ -141,14 +146,21 @@ extension SettingsDocument {
         document.setAgent(try validator.record(record, .object(migrated)))
         if !validator.unopened.isEmpty { throw Validator.Invalid(unopened: validator.unopened.map { "/agent_settings" + $0 }) }
       }
-      if let conversation = object["conversation_settings"]?.object {
+      if let conversation = try Self.part("conversation_settings", of: object) {
         var validator = Validator(base: .null) { _ in .notAToken }
         document.setConversation(try validator.record(ConversationTables.record, .object(try Migration.conversation(conversation))))
       }
+      if let misc = try Self.part("misc_settings", of: object) { document.setMisc(misc) }
     } catch { throw error.unopened.isEmpty ? .invalid : .tokensDoNotOpen(error.unopened) }
-    if let misc = object["misc_settings"]?.object { document.setMisc(misc) }
     let profile = object["active_profile"]?.string.flatMap { ProfileName.isValid($0.utf8) ? $0.text : nil }
     let agentProfile = object["active_agent_profile_id"]?.string.flatMap { UUIDText.isValid($0.utf8) ? $0.text : nil }
     self = document.withActiveProfile(profile).withActiveAgentProfile(agentProfile)
+  }
+
+  /// nil when it is missing: defaults then stand for it. Something else than an object is not read as nothing.
+  private static func part(_ name: JSONString, of file: JSONObject) throws(Validator.Invalid) -> JSONObject? {
+    guard let value = file[name], !value.isNull else { return nil }
+    guard let object = value.object else { throw Validator.Invalid() }
+    return object
   }
 }

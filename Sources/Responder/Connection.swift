@@ -24,13 +24,13 @@ final class Connection: Sendable {
   }
 
   let descriptor: Int32
-  let isLocalOperator: Bool
+  let origin: ListenerTraits
   let inbox: Inbox
   let state = Locked(State())
 
-  init(descriptor: Int32, isLocalOperator: Bool, inbox: Inbox) {
+  init(descriptor: Int32, from origin: ListenerTraits, inbox: Inbox) {
     self.descriptor = descriptor
-    self.isLocalOperator = isLocalOperator
+    self.origin = origin
     self.inbox = inbox
   }
 

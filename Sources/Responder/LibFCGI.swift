@@ -38,7 +38,8 @@ internal import SecretMemory
     return FCGX_Init() == 0
   }
 
-  func parse(_ descriptor: Int32, isLocalOperator: Bool, keepsConnection: Bool, freshID: () -> String) -> Parsed {
+  /// - Parameter origin: the listener that the connection came from.
+  func parse(_ descriptor: Int32, from origin: ListenerTraits, keepsConnection: Bool, freshID: () -> String) -> Parsed {
     unsafe request.pointee.ipcFd = descriptor
     // FCGX_Accept_r finishes "the last request" first and would close the descriptor it was just given.
     unsafe request.pointee.keepConnection = 1
@@ -46,7 +47,7 @@ internal import SecretMemory
     guard unsafe FCGX_Accept_r(request) == 0 else { return .closed }
     defer { unsafe FCGX_Free(request, 0) }
     let recordID = UInt16(truncatingIfNeeded: unsafe request.pointee.requestId)
-    var decoder = RequestDecoder()
+    var decoder = RequestDecoder(maximumBody: origin.maximumBody)
     var refusal: RequestRefusal?
     if var entry = unsafe request.pointee.envp {
       while let text = unsafe entry.pointee {
@@ -63,16 +64,16 @@ internal import SecretMemory
     }
     if let refusal { return .refused(refusal, call(freshID(), isHead: false)) }
     do throws(RequestRefusal) {
-      let request = try decoder.request(body: body(), peer: isLocalOperator, freshID: freshID)
+      let request = try decoder.request(body: body(upTo: origin.maximumBody), peer: origin.isLocalOperator, freshID: freshID)
       return .request(request, call(request.id, isHead: request.method == .head))
     } catch { return .refused(error, call(freshID(), isHead: false)) }
   }
 
   /// The whole body, one byte more than the limit at most.
-  private func body() -> SecretBytes {
+  private func body(upTo limit: Int) -> SecretBytes {
     var bytes: [UInt8] = []
     defer { erase(&bytes) }
-    while bytes.count <= RequestDecoder.maximumBody {
+    while bytes.count <= limit {
       let count = unsafe FCGX_GetStr(chunk.baseAddress, Int32(chunk.count), request.pointee.in)
       if count <= 0 { break }
       let arrived = unsafe UnsafeMutableRawBufferPointer(UnsafeMutableBufferPointer(rebasing: chunk[..<Int(count)]))

@@ -1,20 +1,32 @@
 internal import CShim
 internal import Glibc
+internal import HTTPMessages
+
+/// What is true of every connection of a listener.
+struct ListenerTraits: Sendable {
+  let isLocalOperator: Bool
+  /// Bytes of the longest request body.
+  let maximumBody: Int
+
+  /// What nginx passes on.
+  static let responder = ListenerTraits(isLocalOperator: false, maximumBody: RequestDecoder.maximumBody)
+  static let control = ListenerTraits(isLocalOperator: true, maximumBody: RequestDecoder.maximumControlBody)
+}
 
 /// A listening unix socket, bound so that no request meets a missing file: under a temporary name, with its final
 /// mode, then renamed over the old one. The old socket's backlog stays with the process that owns it.
 package final class Listener: Sendable {
   let descriptor: Int32
-  let isLocalOperator: Bool
+  let traits: ListenerTraits
   /// Peers' uids; nil lets every uid in that the file's mode lets in.
   let allowedUIDs: Set<UInt32>?
 
   /// For tests that hand a socket over.
   package var testDescriptor: Int32 { descriptor }
 
-  private init(descriptor: Int32, isLocalOperator: Bool, allowedUIDs: Set<UInt32>?) {
+  private init(descriptor: Int32, traits: ListenerTraits, allowedUIDs: Set<UInt32>?) {
     self.descriptor = descriptor
-    self.isLocalOperator = isLocalOperator
+    self.traits = traits
     self.allowedUIDs = allowedUIDs
   }
 
@@ -22,12 +34,12 @@ package final class Listener: Sendable {
 
   /// The socket nginx connects to.
   package static func bind(_ path: String, mode: UInt32, allowedUIDs: Set<UInt32>? = nil) throws(ResponderError) -> Listener {
-    Listener(descriptor: try bound(path, mode: mode), isLocalOperator: false, allowedUIDs: allowedUIDs)
+    Listener(descriptor: try bound(path, mode: mode), traits: .responder, allowedUIDs: allowedUIDs)
   }
 
   /// The control socket: mode 0600, and the peer must have our uid or be root.
   package static func bindControl(_ path: String) throws(ResponderError) -> Listener {
-    Listener(descriptor: try bound(path, mode: 0o600), isLocalOperator: true, allowedUIDs: [geteuid(), 0])
+    Listener(descriptor: try bound(path, mode: 0o600), traits: .control, allowedUIDs: [geteuid(), 0])
   }
 
   /// An inherited descriptor, when it is a listening socket: systemd, spawn-fcgi and mod_fcgid hand one over.
@@ -37,7 +49,7 @@ package final class Listener: Sendable {
     guard unsafe getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &isListening, &size) == 0, isListening != 0 else { return nil }
     let kept = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
     guard kept >= 0, fcntl(kept, F_SETFL, fcntl(kept, F_GETFL) | O_NONBLOCK) == 0 else { return nil }
-    return Listener(descriptor: kept, isLocalOperator: false, allowedUIDs: allowedUIDs)
+    return Listener(descriptor: kept, traits: .responder, allowedUIDs: allowedUIDs)
   }
 
   private static func bound(_ path: String, mode: UInt32) throws(ResponderError) -> Int32 {

@@ -120,7 +120,7 @@ internal import Threads
     // Bounded, so that a storm of connections does not starve those that are there.
     for _ in 0..<64 {
       switch listener.accept() {
-      case .connection(let descriptor): add(descriptor, isLocalOperator: listener.isLocalOperator)
+      case .connection(let descriptor): add(descriptor, from: listener.traits)
       case .refused: shared.count(.refusedPeer)
       case .empty: return
       case .exhausted:
@@ -133,8 +133,8 @@ internal import Threads
     }
   }
 
-  private func add(_ descriptor: Int32, isLocalOperator: Bool) {
-    let connection = Connection(descriptor: descriptor, isLocalOperator: isLocalOperator, inbox: inbox)
+  private func add(_ descriptor: Int32, from origin: ListenerTraits) {
+    let connection = Connection(descriptor: descriptor, from: origin, inbox: inbox)
     let events = EPOLLIN.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
     guard shim_epoll_control(epoll, EPOLL_CTL_ADD, descriptor, events, UInt64(descriptor)) == 0 else {
       close(descriptor)
@@ -207,8 +207,7 @@ internal import Threads
     case .whole(let keepsConnection):
       connection.state.withLock { $0.partialSince = nil }
       answer(
-        parser.parse(
-          connection.descriptor, isLocalOperator: connection.isLocalOperator, keepsConnection: keepsConnection, freshID: freshID),
+        parser.parse(connection.descriptor, from: connection.origin, keepsConnection: keepsConnection, freshID: freshID),
         on: connection)
     }
   }
@@ -265,7 +264,7 @@ internal import Threads
     PlainThread.start(named: "coffer-body") {
       let flags = fcntl(copy, F_GETFL)
       _ = fcntl(copy, F_SETFL, flags & ~O_NONBLOCK)
-      let parsed = LibFCGI().parse(copy, isLocalOperator: connection.isLocalOperator, keepsConnection: keepsConnection, freshID: { id })
+      let parsed = LibFCGI().parse(copy, from: connection.origin, keepsConnection: keepsConnection, freshID: { id })
       var isOver = true
       if case .closed = parsed {
       } else {

@@ -15,6 +15,8 @@ internal import Threads
 enum AdminClient {
   /// What a request that reads the whole store may take, in seconds.
   static let longPatience = 24 * 3600
+  /// Bytes of the longest answer: an exported folder.
+  private static let maximumAnswer = 128 << 20
 
   /// One request; the answer's JSON object, or what the server said against it.
   ///
@@ -23,7 +25,10 @@ enum AdminClient {
   {
     let configuration = try settings(directory)
     let bytes = body?.serialized() ?? []
-    let client = FastCGIClient(path: configuration.controlSocket.value, timeout: patience)
+    guard bytes.count <= RequestDecoder.maximumControlBody else {
+      throw Trouble("that is more than the \(RequestDecoder.maximumControlBody >> 20) MiB that fit into one request")
+    }
+    let client = FastCGIClient(path: configuration.controlSocket.value, timeout: patience, limit: maximumAnswer)
     var reply: FastCGIReply?
     do throws(FastCGIClient.Failure) {
       let type = body == nil ? nil : "application/json"
@@ -40,14 +45,23 @@ enum AdminClient {
     return try inProcess(method, uri, bytes, configuration)
   }
 
+  /// Read once: the second time the environment holds no keys any more.
+  private static let known = Locked<[String: Configuration]>([:])
+
   static func settings(_ directory: String) throws -> Configuration {
+    if let known = known.withLock({ $0[directory] }) { return known }
     let environment = EnvironmentBlock.entries()
     EnvironmentBlock.scrub(EnvironmentBlock.secretNames(in: environment))
+    let configuration: Configuration
     do {
-      return try Configuration.load(arguments: ["--dir", directory], environment: environment) {
-        path throws(ConfigurationError) in Folder.read(path).map { Array($0.utf8) }
+      configuration = try Configuration.load(arguments: ["--dir", directory], environment: environment) {
+        path throws(ConfigurationError) in
+        if unsafe access(path, F_OK) != 0, errno == ENOENT { return nil }
+        do { return try Folder.contents(of: path, limit: 1 << 20) } catch { throw .fileUnreadable(path: path) }
       }
     } catch { throw Trouble(error.message) }
+    known.withLock { $0[directory] = configuration }
+    return configuration
   }
 
   private static func inProcess(_ method: HTTPMethod, _ uri: String, _ body: [UInt8], _ configuration: Configuration) throws -> JSONObject {
@@ -108,9 +122,9 @@ enum AdminClient {
     do {
       let store = try SQLiteStore(directory: directory, allowsNetworkFileSystem: configuration.allowsNetworkFilesystem.value)
       do {
-        // No operator route seals or opens a token of the wire, so its key stays where it is.
-        let wire = WireRing(primary: SecretBytes(copying: []))
-        return (try Service(store: store, root: root, wire: wire, options: Service.Options(), now: Moment.milliseconds), store)
+        let service = try Service(
+          store: store, root: root, wire: try wireRing(configuration), options: Service.Options(), now: Moment.milliseconds)
+        return (service, store)
       } catch {
         store.close()
         throw error
@@ -134,8 +148,19 @@ enum AdminClient {
     } catch { throw Trouble("the store cannot be used: \(error)") }
   }
 
+  /// Without its file, as beside a restored copy, what needs no token is still done.
+  private static func wireRing(_ configuration: Configuration) throws -> WireRing {
+    do throws(KeyFile.Failure) {
+      return try WireKeyFiles(path: configuration.wireKeyFile.value).ring(
+        given: configuration.wireKey.given, retired: configuration.retiredWireKeys)
+    } catch {
+      guard case .missing = error else { throw error }
+      return WireRing(primary: nil, retired: [])
+    }
+  }
+
   private static func object(_ bytes: [UInt8], status: Int) throws -> JSONObject {
-    let limits = JSONLimits(bytes: 16 << 20, depth: 16, members: 100_000)
+    let limits = JSONLimits(bytes: maximumAnswer, depth: 160, members: 10_000_000)
     guard let object = try? JSONValue.parse(bytes, limits: limits).object else {
       throw Trouble("cofferd answered \(status) without JSON")
     }

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Configuration
 internal import Glibc
 internal import HTTPMessages
+internal import KeyRing
 internal import SecretMemory
 internal import StrictJSON
 
@@ -23,12 +24,17 @@ struct Import: ParsableCommand {
     @Option(help: "Id of the tenant to import into.") var tenant = "default"
     @Option(help: "A file with the agent server's secret key.") var keyFile: String?
     @Flag(help: "Only say what would be done.") var dryRun = false
+    @Flag(help: "Import although an agent server writes in the folder.") var force = false
     @Flag(help: "Leave out values that no key opens, instead of stopping.") var skipUnopened = false
 
     func validate() throws { try TenantName.check(tenant) }
 
     func run() throws {
-      let bundle = try OpenHandsFiles(Folder.absolute(folder)).bundle
+      let path = Folder.absolute(folder)
+      if !force, let lock = OpenHandsFiles.heldLock(path) {
+        throw Trouble("an agent server holds \(lock); stop it, or import with --force what is there")
+      }
+      let bundle = try OpenHandsFiles(path).bundle
       let keys = try secretKeys()
       let plan = try send(bundle, keys, isDryRun: true)
       Self.show(plan, "found")
@@ -57,9 +63,8 @@ struct Import: ParsableCommand {
     private func secretKeys() throws -> [JSONString] {
       var keys: [JSONString] = []
       if let keyFile {
-        guard let text = Folder.read(keyFile) else { throw Trouble("\(keyFile) cannot be read") }
-        let line = text.utf8.reversed().drop { $0 == 0x0A || $0 == 0x0D }.reversed()
-        keys.append(JSONString(utf8: Array(line)))
+        let text = SecretBytes(copying: try Folder.contents(of: keyFile, limit: 4096)).withoutLineEnd
+        keys.append(text.withBytes { bytes in JSONString(utf8: unsafe bytes.withUnsafeBytes { unsafe Array($0) }) })
       }
       for name in ["OH_SECRET_KEY", "SESSION_API_KEY", "OH_SESSION_API_KEYS_0"] {
         let prefix = Array((name + "=").utf8)
@@ -115,11 +120,21 @@ struct OpenHandsFiles {
     self.bundle = bundle
   }
 
+  /// A lock file that another process holds (settings spec, section 11.1). It is let go of at once.
+  static func heldLock(_ folder: String) -> String? {
+    ["settings", "secrets", "profiles", "provider-connections", "agent-profiles", "workspaces"].map { "\(folder)/.\($0).lock" }.first {
+      let descriptor = unsafe open($0, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+      guard descriptor >= 0 else { return false }
+      defer { close(descriptor) }
+      return flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK
+    }
+  }
+
   private static func file(_ path: String) throws -> JSONValue? {
     guard unsafe access(path, F_OK) == 0 else { return nil }
-    guard let text = Folder.read(path) else { throw Trouble("\(path) cannot be read") }
+    let bytes = try Folder.contents(of: path, limit: 64 << 20)
     let limits = JSONLimits(bytes: 64 << 20, depth: 128, members: 1_000_000)
-    do { return try JSONValue.parse(Array(text.utf8), limits: limits) } catch {
+    do throws(JSONError) { return try JSONValue.parse(bytes, limits: limits) } catch {
       throw Trouble("\(path) is no JSON from byte \(error.offset) on")
     }
   }

@@ -51,12 +51,10 @@ enum NewStore {
   private static func fill(_ directory: String) throws -> ShownKeys {
     for (part, mode) in [("/keys", UInt32(0o700)), ("/store", 0o700), ("/run", 0o750)] { try Folder.make(directory + part, mode: mode) }
     let root = try RootKey.generate()
-    do {
+    do throws(KeyFile.Failure) {
       try KeyFile.create(directory + "/keys/root.key", root.text)
-      var wire = try RandomText.base62Bytes(count: 43) + [0x0A]
-      defer { erase(&wire) }
-      try KeyFile.create(directory + "/keys/wire.key", SecretBytes(copying: wire))
-    } catch let error as KeyFile.Failure { throw Trouble(error.message) }
+      try WireKeyFiles(path: directory + "/keys/wire.key").create()
+    } catch { throw Trouble(error.message) }
     let keys = try fill(directory + "/store", root)
     if unsafe access(directory + "/coffer.conf", F_OK) != 0 {
       try Folder.write(configurationText, to: directory + "/coffer.conf", mode: 0o600)
@@ -152,17 +150,26 @@ enum Folder {
     guard count == bytes.count else { throw Trouble("\(path) could not be written whole") }
   }
 
+  /// A small text file of our own; nil when it cannot be read whole.
   static func read(_ path: String) -> String? {
+    (try? contents(of: path, limit: 1 << 20)).map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// The bytes of a file, all of them.
+  static func contents(of path: String, limit: Int) throws -> [UInt8] {
+    func failed() -> Trouble { Trouble("\(path) cannot be read: \(unsafe String(cString: strerror(errno)))") }
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { return nil }
+    guard descriptor >= 0 else { throw failed() }
     defer { close(descriptor) }
     var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 16 << 10)
+    var chunk = [UInt8](repeating: 0, count: 64 << 10)
     while true {
       let count = unsafe chunk.withUnsafeMutableBytes { unsafe Glibc.read(descriptor, $0.baseAddress, $0.count) }
-      guard count > 0, bytes.count < 4 << 20 else { break }
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { throw failed() }
+      if count == 0 { return bytes }
       bytes += chunk.prefix(count)
+      guard bytes.count <= limit else { throw Trouble("\(path) is longer than \(limit >> 20) MiB") }
     }
-    return String(decoding: bytes, as: UTF8.self)
   }
 }

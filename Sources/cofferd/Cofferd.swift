@@ -91,10 +91,8 @@ struct Server {
   private func rootKey() throws -> RootKey { try RootKey(text: KeyFile.read(configuration.rootKeyFile.value)) }
 
   private func wireRing() throws -> WireRing {
-    switch configuration.wireKey {
-    case .given(let key, _): WireRing(primary: key, retired: configuration.retiredWireKeys)
-    case .file(let path): WireRing(primary: try KeyFile.read(path.value).withoutLineEnd, retired: configuration.retiredWireKeys)
-    }
+    try WireKeyFiles(path: configuration.wireKeyFile.value).ring(
+      given: configuration.wireKey.given, retired: configuration.retiredWireKeys)
   }
 
   private var options: Service.Options {

@@ -55,6 +55,19 @@ enum Thread {
     try Responder(threads: threads, listeners: [Listener.bind(path, mode: 0o600)]) { EchoHandler() }
   }
 
+  /// The operator moves folders; what comes through nginx is shorter.
+  @Test func theControlSocketTakesLongBodies() throws {
+    let control = directory.path + "/c"
+    let responder = try Responder(threads: 1, listeners: [Listener.bind(path, mode: 0o600), Listener.bindControl(control)]) {
+      EchoHandler()
+    }
+    defer { responder.stop() }
+    #expect(try Peer(path).send("/echo", body: [UInt8](repeating: 0x78, count: (1 << 20) + 1)).body == "bodyTooLarge")
+    let body = [UInt8](repeating: 0x78, count: 5 << 20)
+    let reply = try Peer(control).send("/echo", body: body)
+    #expect(reply.status == "200" && reply.body.utf8.count == body.count + "POST /echo ".utf8.count)
+  }
+
   @Test func answersManyRequestsOnOneConnection() throws {
     let responder = try start()
     defer { responder.stop() }

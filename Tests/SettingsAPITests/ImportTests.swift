@@ -34,13 +34,16 @@ import Testing
       "secrets": [
         "custom_secrets": [
           "SEALED": ["name": "SEALED", "secret": try token("value-1", key: "old"), "description": "d"], "PLAIN": ["secret": "value-2"],
-          "SHORT": "value-3", "NULL": ["name": "NULL", "secret": nil, "description": "kept"], "BARE": [:],
+          "SHORT": "value-3", "NULL": ["name": "NULL", "secret": nil, "description": "kept"], "BARE": [:], "MASK": "**********",
+          "BLANK": ["secret": " "],
         ]
       ]
     ]
     let report = try run(rig, bundle, keys: ["wrong", "old"])
-    #expect(report.isDone && report.emptySecrets == ["NULL", "BARE"])
-    for (name, value) in [("SEALED", "value-1"), ("PLAIN", "value-2"), ("SHORT", "value-3"), ("NULL", ""), ("BARE", "")] {
+    #expect(report.isDone && report.emptySecrets == ["NULL", "BARE", "MASK", "BLANK"])
+    for (name, value) in [
+      ("SEALED", "value-1"), ("PLAIN", "value-2"), ("SHORT", "value-3"), ("NULL", ""), ("BARE", ""), ("MASK", ""), ("BLANK", ""),
+    ] {
       #expect(try rig.send(.get, "/api/settings/secrets/\(name)").body == value)
     }
     #expect(try rig.audit().contains("import.openhands  allowed"))
@@ -74,7 +77,9 @@ import Testing
   @Test(arguments: [
     (#"{"secrets":{"custom_secrets":{"GOOD":"v","bad name":"v"}}}"#, "secrets.json#/custom_secrets/bad name"),
     (#"{"secrets":[]}"#, "secrets.json"), (#"{"settings":{"schema_version":3}}"#, "settings.json"),
-    (#"{"settings":{"schema_version":"x"}}"#, "settings.json"),
+    (#"{"settings":{"schema_version":"x"}}"#, "settings.json"), (#"{"settings":{"agent_settings":[]}}"#, "settings.json"),
+    (#"{"settings":{"misc_settings":"x"}}"#, "settings.json"), (#"{"settings":{"conversation_settings":1}}"#, "settings.json"),
+    (#"{"secrets":{"custom_secrets":{"GOOD":"v","BAD":7}}}"#, "secrets.json#/custom_secrets/BAD"),
     (#"{"settings":{"agent_settings":{"schema_version":99}}}"#, "settings.json"),
     (#"{"profiles":{"a b":{"model":"m"}}}"#, "profiles/a b.json"), (#"{"profiles":{"p":{}}}"#, "profiles/p.json"),
     (#"{"agent_profiles":{"p":{"llm_profile_ref":"w"}}}"#, "agent-profiles/p.json"),
