@@ -19,7 +19,8 @@ package struct Router<Route: Sendable>: Sendable {
     var allow: String
   }
 
-  private let paths: [Path]
+  /// By their number of segments, so that a request meets only those it could fit.
+  private let paths: [[Path]]
 
   package init(routes: [(methods: [HTTPMethod], pattern: StaticString, route: Route)]) {
     var paths: [Path] = []
@@ -30,7 +31,8 @@ package struct Router<Route: Sendable>: Sendable {
       paths[index].routes += entry.methods.map { ($0, entry.route) }
     }
     for index in paths.indices { paths[index].allow = Self.allow(paths[index].routes.map(\.method)) }
-    self.paths = paths
+    let longest = paths.map(\.segments.count).max() ?? 0
+    self.paths = (0...longest).map { count in paths.filter { $0.segments.count == count } }
   }
 
   private static func segments(_ pattern: StaticString) -> [[UInt8]?] {
@@ -44,8 +46,9 @@ package struct Router<Route: Sendable>: Sendable {
 
   /// Literal segments win over parameters: `/secrets/list` before `/secrets/{name}`.
   package func match(_ target: RequestTarget, _ method: HTTPMethod) -> RouteMatch<Route> {
+    guard target.segments.count < paths.count else { return .notFound }
     var best: Path?
-    for path in paths where path.literals > best?.literals ?? -1 && Self.fits(path.segments, target.segments) { best = path }
+    for path in paths[target.segments.count] where path.literals > best?.literals ?? -1 && Self.fits(path.segments, target.segments) { best = path }
     guard let path = best else { return .notFound }
     if target.hasTrailingSlash { return .trailingSlash }
     let wanted = method == .head ? .get : method
@@ -57,7 +60,6 @@ package struct Router<Route: Sendable>: Sendable {
 
   /// A parameter is never empty and never holds a slash: an encoded slash matches nothing.
   private static func fits(_ pattern: [[UInt8]?], _ segments: [[UInt8]]) -> Bool {
-    guard pattern.count == segments.count else { return false }
     for (wanted, segment) in zip(pattern, segments) {
       if let wanted {
         if wanted != segment { return false }

@@ -303,5 +303,7 @@ package final class SettingsAPI {
 
 extension SettingsAPI {
   /// What a client gets when nobody answered its request.
-  package var abandoned: Response { Failure.response(.unavailable) }
+  package var abandoned: Response { Self.unavailable }
+  /// Made once: every request that waits for the writer takes it along.
+  private static let unavailable = Failure.response(.unavailable)
 }
