@@ -51,7 +51,7 @@ let package = Package(
     module("Service", ["CShim", "Model", "Store", "KeyRing", "Ciphers", "SecretMemory", "StrictJSON", "Threads"]),
     module("HTTPMessages", ["SecretMemory"]),
     module("SettingsAPI", ["Service", "Model", "HTTPMessages", "StrictJSON", "SecretMemory"]),
-    module("AdminAPI", ["Service", "Store", "Model", "HTTPMessages", "StrictJSON", "SecretMemory", "Threads"]),
+    module("AdminAPI", ["Service", "Store", "KeyRing", "Model", "HTTPMessages", "StrictJSON", "SecretMemory", "Threads"]),
     module("Responder", ["HTTPMessages", "SecretMemory", "CFastCGI", "CShim", "Threads"]),
     module("Configuration", ["StrictJSON", "SecretMemory"]),
     module("FastCGIClient", ["CShim"]),

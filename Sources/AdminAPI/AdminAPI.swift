@@ -73,17 +73,22 @@ package final class AdminAPI {
     case .status: return .now(ok(status(), request))
     case .tenants: return .now(try tenants(request))
     case .createTenant: return try createTenant(request, principal)
+    case .tenant: return .now(ok(rendered(try tenantEver(parameters)), request))
+    case .renameTenant: return try renameTenant(try tenant(parameters), request, principal)
+    case .deleteTenant: return try deleteTenant(try tenant(parameters), request, principal)
     case .keys: return .now(try keys(try tenant(parameters), request))
     case .createKey: return try createKey(try tenant(parameters), request, principal)
     case .revokeKey: return revokeKey(parameters.first ?? "", request, principal)
-    case .auditEntries: return .now(try auditEntries(try tenant(parameters), request))
-    case .auditHead:
-      let tenant = try tenant(parameters)
-      return .now(ok(AdminRendering.head(try served { () throws(ServiceError) in try desk.auditHead(tenant: tenant) }), request))
-    case .verifyAudit: return try verifyAudit(try tenant(parameters), request)
+    case .rotateKey: return try rotateKey(parameters.first ?? "", request, principal)
+    case .auditEntries: return .now(try auditEntries(try tenantEver(parameters).id, request))
+    case .auditHead: return .now(try auditHead(try tenantEver(parameters).id, request))
+    case .verifyAudit: return try verifyAudit(try tenantEver(parameters).id, request)
+    case .exportAudit: return .now(try exportAudit(try tenantEver(parameters).id, request))
+    case .trimAudit: return try trimAudit(try tenantEver(parameters).id, request, principal)
     case .backUp: return try backUp(request)
     case .verify: return try verify(request)
     case .importOpenHands: return try importOpenHands(try tenant(parameters), request)
+    case .exportOpenHands: return try exportOpenHands(try tenant(parameters), request)
     }
   }
 
@@ -101,59 +106,13 @@ package final class AdminAPI {
     ]
   }
 
-  private func tenants(_ request: Request) throws(AdminFailure) -> Response {
-    let query = try AdminQuery(request.target.rawQuery)
-    let rows = try served { () throws(ServiceError) in try desk.tenants(after: query.after ?? "", limit: query.limit) }
-    let list = rows.map { AdminRendering.tenant($0, isDefault: $0.id == desk.service.defaultTenant) }
-    return page(list, cursor: rows.count == query.limit ? rows.last?.id : nil, request)
-  }
-
   private func keys(_ tenant: String, _ request: Request) throws(AdminFailure) -> Response {
     let query = try AdminQuery(request.target.rawQuery)
     let rows = try served { () throws(ServiceError) in try desk.keys(tenant: tenant, after: query.after ?? "", limit: query.limit) }
     return page(rows.map { .object(AdminRendering.key($0)) }, cursor: rows.count == query.limit ? rows.last?.id : nil, request)
   }
 
-  private func auditEntries(_ tenant: String, _ request: Request) throws(AdminFailure) -> Response {
-    let query = try AdminQuery(request.target.rawQuery)
-    let after = try query.afterSequence()
-    let rows = try served { () throws(ServiceError) in try desk.auditEntries(tenant: tenant, after: after, limit: query.limit) }
-    let cursor = rows.count == query.limit ? rows.last.map { String($0.sequence) } : nil
-    return page(rows.map(AdminRendering.entry), cursor: cursor, request)
-  }
-
-  /// A walk over a long chain takes seconds, so it has a thread of its own; one walk at a time.
-  private func verifyAudit(_ tenant: String, _ request: Request) throws(AdminFailure) -> Answer {
-    let (facts, service) = (facts, desk.service)
-    guard !facts.isVerifying.exchange(true, ordering: .acquiringAndReleasing) else { throw .verificationRuns }
-    return .later { send in
-      PlainThread.start(named: "coffer-verify") {
-        let result: Result<Response, AdminFailure>
-        do {
-          let verdict = try Desk(service).verifyAudit(tenant: tenant)
-          result = .success(Self.ok(AdminRendering.verdict(verdict), request, at: service.now()))
-        } catch let error as ServiceError { result = .failure(.service(error)) } catch { result = .failure(.service(.unavailable)) }
-        facts.isVerifying.store(false, ordering: .releasing)
-        send(Self.response(result, request, at: service.now()))
-      }
-    }
-  }
-
   // MARK: - Writes
-
-  private func createTenant(_ request: Request, _ principal: Principal) throws(AdminFailure) -> Answer {
-    let name = try AdminBody.name(try AdminBody.object(request, members: ["name"]))
-    let service = desk.service
-    return .later { send in
-      service.createTenant(name: name, by: principal, requestID: request.id) { result in
-        let now = service.now()
-        let response = result.map { row in
-          Self.ok(AdminRendering.tenant(row, isDefault: false), request, at: now, status: 201)
-        }
-        send(Self.response(response.mapError(AdminFailure.service), request, at: now))
-      }
-    }
-  }
 
   private func createKey(_ tenant: String, _ request: Request, _ principal: Principal) throws(AdminFailure) -> Answer {
     let service = desk.service
@@ -178,33 +137,55 @@ package final class AdminAPI {
     }
   }
 
+  /// The old key lives on for the overlap, a day unless the body says otherwise.
+  private func rotateKey(_ id: String, _ request: Request, _ principal: Principal) throws(AdminFailure) -> Answer {
+    let overlap = try AdminBody.overlap(request)
+    let service = desk.service
+    return .later { send in
+      service.rotateKey(id, overlap: overlap, by: principal, requestID: request.id) { result in
+        let now = service.now()
+        let response = result.map { $0.new.response(replacing: $0.old, requestID: request.id, time: Self.time(now)) }
+        send(Self.response(response.mapError(AdminFailure.service), request, at: now))
+      }
+    }
+  }
+
   // MARK: - Shapes
 
   /// The tenant a path names, which must exist.
   private func tenant(_ parameters: [String]) throws(AdminFailure) -> String {
-    let name = parameters.first ?? ""
-    let id = name == "default" ? desk.service.defaultTenant : name
-    _ = try served { () throws(ServiceError) in try desk.tenant(id) }
-    return id
+    let row = try tenantEver(parameters)
+    if row.isDeleted { throw .service(.notFound) }
+    return row.id
   }
 
-  private func served<T>(_ body: () throws(ServiceError) -> T) throws(AdminFailure) -> T {
+  /// The same, also when it was deleted: its audit chain is there still.
+  private func tenantEver(_ parameters: [String]) throws(AdminFailure) -> TenantRow {
+    let name = parameters.first ?? ""
+    let id = name == "default" ? desk.service.defaultTenant : name
+    return try served { () throws(ServiceError) in try desk.tenantEver(id) }
+  }
+
+  func served<T>(_ body: () throws(ServiceError) -> T) throws(AdminFailure) -> T {
     do { return try body() } catch { throw .service(error) }
   }
 
-  private func ok(_ data: JSONValue, _ request: Request) -> Response { Self.ok(data, request, at: desk.service.now()) }
+  func ok(_ data: JSONValue, _ request: Request) -> Response { Self.ok(data, request, at: desk.service.now()) }
 
   static func ok(_ data: JSONValue, _ request: Request, at now: Int64, status: Int = 200) -> Response {
     let body: JSONValue = ["data": data, "requestId": AdminRendering.text(request.id), "timestamp": AdminRendering.time(now)]
     return Response(status: Status(status), contentType: "application/json", body: .bytes(body.serialized()))
   }
 
-  private func page(_ list: [JSONValue], cursor: String?, _ request: Request) -> Response {
-    let body: JSONValue = [
-      "data": .array(list), "cursor": cursor.map(AdminRendering.text) ?? .null, "hasMore": .bool(cursor != nil),
-      "requestId": AdminRendering.text(request.id), "timestamp": AdminRendering.time(desk.service.now()),
-    ]
-    return Response(status: Status(200), contentType: "application/json", body: .bytes(body.serialized()))
+  /// - Parameter more: members of the answer beside the list.
+  func page(_ list: [JSONValue], cursor: String?, with more: KeyValuePairs<JSONString, JSONValue> = [:], _ request: Request) -> Response {
+    var body: JSONObject = JSONObject(uniqueMembers: more.map { .init(name: $0.key, value: $0.value) })
+    body["data"] = .array(list)
+    body["cursor"] = cursor.map(AdminRendering.text) ?? .null
+    body["hasMore"] = .bool(cursor != nil)
+    body["requestId"] = AdminRendering.text(request.id)
+    body["timestamp"] = AdminRendering.time(desk.service.now())
+    return Response(status: Status(200), contentType: "application/json", body: .bytes(JSONValue.object(body).serialized()))
   }
 
   static func response(_ result: Result<Response, AdminFailure>, _ request: Request, at now: Int64) -> Response {
@@ -214,5 +195,5 @@ package final class AdminAPI {
     }
   }
 
-  private static func time(_ milliseconds: Int64) -> String { AdminRendering.time(milliseconds).string?.text ?? "" }
+  static func time(_ milliseconds: Int64) -> String { AdminRendering.time(milliseconds).string?.text ?? "" }
 }

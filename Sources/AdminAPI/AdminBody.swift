@@ -1,6 +1,8 @@
 internal import HTTPMessages
+internal import Model
 internal import SecretMemory
 internal import Service
+internal import Store
 internal import StrictJSON
 
 /// Bodies of the operator surface: JSON objects whose every member is known.
@@ -21,6 +23,52 @@ enum AdminBody {
       throw .invalid("The body's members are: " + members.sorted().joined(separator: ", ") + ".")
     }
     return object
+  }
+
+  /// Milliseconds for which a rotated key lives on.
+  static func overlap(_ request: Request) throws(AdminFailure) -> Int64 {
+    let value = request.body.isEmpty ? nil : try object(request, members: ["overlapSeconds"])["overlapSeconds"]
+    guard let value else { return 86_400_000 }
+    guard let seconds = value.number?.int64, (0...maximumLifetime).contains(seconds) else {
+      throw .invalid("overlapSeconds must be a number from 0 to \(maximumLifetime).")
+    }
+    return seconds * 1000
+  }
+
+  /// The time before which a chain is to be cut: a date in UTC, or so many days back.
+  static func cut(_ request: Request, now: Int64) throws(AdminFailure) -> String {
+    let object = try object(request, members: ["before", "keepDays"])
+    switch (object["before"], object["keepDays"]) {
+    case (.string(let date)?, nil):
+      let digits = date.utf8.map { (0x30...0x39).contains($0) ? UInt8(ascii: "0") : $0 }
+      guard digits == Array("0000-00-00".utf8) else { throw .invalid("before must be a date as in 2026-07-01.") }
+      return date.text
+    case (nil, .number(let days)?):
+      guard let days = days.int64, (1...36_500).contains(days) else { throw .invalid("keepDays must be a number from 1 to 36500.") }
+      return UTCTime(unixMicroseconds: (now - days * 86_400_000) * 1000).text
+    default: throw .invalid("The body has either before or keepDays.")
+    }
+  }
+
+  /// A head noted earlier, to compare a chain with; nil without a body.
+  static func head(_ request: Request) throws(AdminFailure) -> AuditHead? {
+    guard !request.body.isEmpty else { return nil }
+    guard let head = try object(request, members: ["head"])["head"]?.object, head.count == 2,
+      let sequence = head["sequence"]?.number?.int64,
+      sequence >= 0, let text = head["hash"]?.string, let hash = hash(text)
+    else { throw .invalid("head must hold a sequence and a hash of 64 hexadecimal digits.") }
+    return AuditHead(sequence: sequence, hash: hash)
+  }
+
+  private static func hash(_ text: JSONString) -> [UInt8]? {
+    guard text.utf8.count == 64 else { return nil }
+    var bytes: [UInt8] = []
+    for offset in stride(from: 0, to: 64, by: 2) {
+      let pair = text.utf8[offset..<(offset + 2)]
+      guard pair.first != UInt8(ascii: "+"), let byte = UInt8(String(decoding: pair, as: UTF8.self), radix: 16) else { return nil }
+      bytes.append(byte)
+    }
+    return bytes
   }
 
   private static func isJSON(_ type: [UInt8]) -> Bool {

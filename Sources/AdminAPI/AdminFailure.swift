@@ -41,7 +41,7 @@ enum AdminFailure: Error {
 
   var message: String {
     switch self {
-    case .service(let error): "\(Self.text(of: error))"
+    case .service(let error): Self.text(of: error)
     case .noRoute: "There is no such route."
     case .methodNotAllowed: "The route does not have this method."
     case .mediaType: "The body must be sent as application/json."
@@ -82,7 +82,7 @@ enum AdminFailure: Error {
       400
     case .valueTooLong: 413
     case .preconditionFailed: 412
-    case .conflict: 409
+    case .conflict, .obstructed: 409
     case .unreadable, .unavailable, .busy: 503
     case .storageFull: 507
     case .internalFailure: 500
@@ -100,7 +100,7 @@ enum AdminFailure: Error {
       "validation_error"
     case .valueTooLong: "content_too_large"
     case .preconditionFailed: "precondition_failed"
-    case .conflict: "conflict"
+    case .conflict, .obstructed: "conflict"
     case .unreadable: "corrupt"
     case .unavailable: "unavailable"
     case .busy: "busy"
@@ -109,7 +109,7 @@ enum AdminFailure: Error {
     }
   }
 
-  private static func text(of error: ServiceError) -> StaticString {
+  private static func text(of error: ServiceError) -> String {
     switch error {
     case .unauthenticated: "An admin key is needed: Authorization: Bearer adk_…"
     case .forbidden: "This key may not do that."
@@ -121,6 +121,7 @@ enum AdminFailure: Error {
     case .valueTooLong: "The value is too long."
     case .preconditionFailed: "The stored version is another one."
     case .conflict: "The name or id is taken."
+    case .obstructed(let obstacle): obstacle.text
     case .unreadable: "A stored row is damaged or was changed outside Coffer."
     case .unavailable: "The store cannot be used now."
     case .busy: "Too many writes wait; try again."

@@ -22,7 +22,10 @@ enum AdminRendering {
   }
 
   static func tenant(_ row: TenantRow, isDefault: Bool) -> JSONValue {
-    ["id": text(row.id), "name": text(row.name), "isDefault": .bool(isDefault), "createdAt": time(row.createdAt)]
+    [
+      "id": text(row.id), "name": text(row.name), "isDefault": .bool(isDefault), "isDeleted": .bool(row.isDeleted),
+      "createdAt": time(row.createdAt),
+    ]
   }
 
   static func entry(_ row: AuditRow) -> JSONValue {
@@ -32,6 +35,14 @@ enum AdminRendering {
       "secretId": text(row.secretID), "fieldKey": text(row.fieldKey), "revision": text(row.revision), "outcome": text(row.outcome),
       "requestId": text(row.requestID), "details": text(row.details), "hash": text(hexadecimal(row.hash)),
     ]
+  }
+
+  /// As it is exported: with what proves it.
+  static func exported(_ row: AuditRow) -> JSONValue {
+    var object = entry(row).object ?? JSONObject()
+    object["tenant"] = text(row.tenant)
+    object["mac"] = text(hexadecimal(row.mac))
+    return .object(object)
   }
 
   static func head(_ head: AuditHead?) -> JSONValue {
@@ -49,6 +60,14 @@ enum AdminRendering {
     [
       "ok": .bool(verdict.isIntact), "entries": .number(JSONNumber(verdict.entries)),
       "firstBad": verdict.firstBad.map { .number(JSONNumber($0)) } ?? .null,
+      "cutThrough": verdict.cutThrough.map { .number(JSONNumber($0)) } ?? .null, "headIsCut": .bool(verdict.headIsCut),
+    ]
+  }
+
+  static func trimming(_ trimming: AuditTrimming?) -> JSONValue {
+    [
+      "removed": .number(JSONNumber(trimming?.removed ?? 0)), "cutThrough": trimming.map { .number(JSONNumber($0.through)) } ?? .null,
+      "hasMore": .bool(trimming?.hasMore ?? false),
     ]
   }
 
@@ -60,15 +79,19 @@ enum AdminRendering {
     return overflows ? .null : text(UTCTime(unixMicroseconds: microseconds).text)
   }
 
-  private static func hexadecimal(_ bytes: [UInt8]) -> String {
+  static func hexadecimal(_ bytes: [UInt8]) -> String {
     bytes.map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
   }
 }
 
 extension NewKey {
   /// The key's row and, this once, its text. The text needs no escapes: it is made of letters, digits and underscores.
-  func response(requestID: String, time: String) -> Response {
-    var bytes = Array("{\"data\":".utf8) + JSONValue.object(AdminRendering.key(row)).serialized().dropLast()
+  ///
+  /// - Parameter old: the key that it replaces.
+  func response(replacing old: APIKeyRow? = nil, requestID: String, time: String) -> Response {
+    var data = AdminRendering.key(row)
+    data["replaces"] = old.map { .object(AdminRendering.key($0)) }
+    var bytes = Array("{\"data\":".utf8) + JSONValue.object(data).serialized().dropLast()
     bytes += Array(",\"key\":\"".utf8)
     bytes.reserveCapacity(bytes.count + 512)
     token.withBytes { token in unsafe token.withUnsafeBytes { unsafe bytes.append(contentsOf: $0) } }

@@ -3,10 +3,10 @@ internal import HTTPMessages
 /// The operator surface, as far as keys, tenants and audit go. `default` in the place of a tenant's id means the default tenant.
 enum AdminRoute: Sendable {
   case status
-  case tenants, createTenant
-  case keys, createKey, revokeKey
-  case auditEntries, auditHead, verifyAudit
-  case importOpenHands
+  case tenants, createTenant, tenant, renameTenant, deleteTenant
+  case keys, createKey, revokeKey, rotateKey
+  case auditEntries, auditHead, verifyAudit, exportAudit, trimAudit
+  case importOpenHands, exportOpenHands
   case backUp, verify
 
   struct Entry: Sendable {
@@ -19,13 +19,20 @@ enum AdminRoute: Sendable {
     Entry(methods: [.get], pattern: "/admin/v1/status", route: .status),
     Entry(methods: [.get], pattern: "/admin/v1/tenants", route: .tenants),
     Entry(methods: [.post], pattern: "/admin/v1/tenants", route: .createTenant),
+    Entry(methods: [.get], pattern: "/admin/v1/tenants/{tenant}", route: .tenant),
+    Entry(methods: [.patch], pattern: "/admin/v1/tenants/{tenant}", route: .renameTenant),
+    Entry(methods: [.delete], pattern: "/admin/v1/tenants/{tenant}", route: .deleteTenant),
     Entry(methods: [.get], pattern: "/admin/v1/tenants/{tenant}/keys", route: .keys),
     Entry(methods: [.post], pattern: "/admin/v1/tenants/{tenant}/keys", route: .createKey),
     Entry(methods: [.delete], pattern: "/admin/v1/keys/{id}", route: .revokeKey),
+    Entry(methods: [.post], pattern: "/admin/v1/keys/{id}/rotate", route: .rotateKey),
     Entry(methods: [.get], pattern: "/admin/v1/tenants/{tenant}/audit", route: .auditEntries),
     Entry(methods: [.get], pattern: "/admin/v1/tenants/{tenant}/audit/head", route: .auditHead),
     Entry(methods: [.get, .post], pattern: "/admin/v1/tenants/{tenant}/audit/verify", route: .verifyAudit),
+    Entry(methods: [.get], pattern: "/admin/v1/tenants/{tenant}/audit/export", route: .exportAudit),
+    Entry(methods: [.post], pattern: "/admin/v1/tenants/{tenant}/audit/trim", route: .trimAudit),
     Entry(methods: [.post], pattern: "/admin/v1/tenants/{tenant}/import/openhands", route: .importOpenHands),
+    Entry(methods: [.post], pattern: "/admin/v1/tenants/{tenant}/export/openhands", route: .exportOpenHands),
     Entry(methods: [.post], pattern: "/admin/v1/backup", route: .backUp),
     Entry(methods: [.post], pattern: "/admin/v1/verify", route: .verify),
   ]

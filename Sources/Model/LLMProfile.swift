@@ -112,6 +112,13 @@ package struct LLMProfile: Sendable {
     return Self.render(shown).redacted()
   }
 
+  /// Members in which we seal what an agent server keeps in the clear (docs/decisions/0004).
+  var membersSealedByUsAlone: [JSONString] {
+    (["extra_headers", "litellm_extra_body"] as [JSONString]).filter { name in
+      llm[name].map { !Self.render(JSONObject(uniqueMembers: [.init(name: name, value: $0)])).slots.isEmpty } ?? false
+    }
+  }
+
   private static func render(_ llm: JSONObject) -> RenderedSettings {
     var renderer = Renderer()
     renderer.append(llm, as: AgentTables.llm)

@@ -1,7 +1,7 @@
 internal import Ciphers
 internal import KeyRing
 internal import Model
-package import Store
+internal import Store
 
 /// Links events to the chains of their tenants, inside the transactions of their effects.
 struct AuditRecorder {
@@ -56,48 +56,5 @@ extension AuditRow {
       texts: [
         tenant, at, actorType, actorID, keyID, action, scope, scopeID, secretID, fieldKey, revision, outcome, requestID, details,
       ])
-  }
-}
-
-/// What a walk over a chain found.
-package struct AuditVerdict: Sendable, Equatable {
-  package let entries: Int64
-  /// The first entry that does not fit; nil when all do.
-  package let firstBad: Int64?
-  package var isIntact: Bool { firstBad == nil }
-}
-
-extension Desk {
-  package func auditEntries(tenant: String, after sequence: Int64, limit: Int) throws(ServiceError) -> [AuditRow] {
-    do { return try reader.auditEntries(tenant: tenant, after: sequence, limit: limit) } catch { throw ServiceError(error) }
-  }
-
-  package func auditHead(tenant: String) throws(ServiceError) -> AuditHead? {
-    do { return try reader.auditHead(tenant: tenant) } catch { throw ServiceError(error) }
-  }
-
-  /// Walks the whole chain: sequence without gaps, every link, every MAC. A cut tail shows only against a head kept elsewhere.
-  package func verifyAudit(tenant: String) throws(ServiceError) -> AuditVerdict {
-    var previous = AuditHead(sequence: 0, hash: [])
-    while true {
-      let rows = try auditEntries(tenant: tenant, after: previous.sequence, limit: 500)
-      for row in rows {
-        guard try service.fits(row, after: previous) else {
-          return AuditVerdict(entries: previous.sequence, firstBad: previous.sequence + 1)
-        }
-        previous = AuditHead(sequence: row.sequence, hash: row.hash)
-      }
-      if rows.count < 500 { return AuditVerdict(entries: previous.sequence, firstBad: nil) }
-    }
-  }
-}
-
-extension Service {
-  func fits(_ row: AuditRow, after previous: AuditHead) throws(ServiceError) -> Bool {
-    do {
-      let hash = AuditLink.hash(row.fields, after: previous.sequence == 0 ? nil : previous.hash)
-      return try row.sequence == previous.sequence + 1 && constantTimeEqual(hash, row.hash)
-        && constantTimeEqual(vault.root.auditMAC(hash), row.mac)
-    } catch { throw ServiceError(error) }
   }
 }

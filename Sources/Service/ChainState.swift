@@ -13,6 +13,8 @@ struct ChainState {
   private(set) var head = AuditHead(sequence: 0, hash: [])
   private(set) var entries = 0
   private var rows: [String: Known] = [:]
+  /// Entries were cut: a row that no entry names may have its entry among them.
+  private var isCut = false
 
   init(tenant: String, isDefault: Bool) {
     self.tenant = tenant
@@ -20,12 +22,20 @@ struct ChainState {
   }
 
   /// The default tenant's chain begins with the making of the store, and no other does.
-  func startsRight(_ row: AuditRow) -> Bool { entries > 0 || isDefault == (row.action == "\(Service.storeCreated)") }
+  func startsRight(_ row: AuditRow) -> Bool { isCut || entries > 0 || isDefault == (row.action == "\(Service.storeCreated)") }
+
+  /// Goes on behind a checkpoint. What was known before is older than the cut.
+  mutating func resume(behind checkpoint: AuditHead) {
+    head = checkpoint
+    isCut = true
+    rows = [:]
+  }
 
   /// Goes on behind `row`, whether it fits or not: one break is one finding.
   mutating func take(_ row: AuditRow) {
     head = AuditHead(sequence: row.sequence, hash: row.hash)
     entries += 1
+    if row.action == "\(Service.tenantDeleted)" { rows = [:] }
     for change in AuditEvent.rows(in: row.details) {
       rows[change.place] = Known(state: change.state, isSeen: rows[change.place]?.isSeen ?? false)
     }
@@ -33,7 +43,7 @@ struct ChainState {
 
   /// Compares a stored row with what the chain says; nil when they agree.
   mutating func see(_ place: String, _ state: RowState) -> VerificationFinding.Problem? {
-    guard let known = rows[place] else { return .unknown }
+    guard let known = rows[place] else { return isCut ? nil : .unknown }
     rows[place]?.isSeen = true
     guard let newest = known.state else { return .deletedBefore }
     return newest == state ? nil : .notTheNewest

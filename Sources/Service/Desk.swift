@@ -9,6 +9,7 @@ package final class Desk {
   package let service: Service
   let reader: any StoreReader
   var memory = SnapshotMemory()
+  private var forgettings = 0
 
   package init(_ service: Service) throws(StoreError) {
     self.service = service
@@ -16,7 +17,14 @@ package final class Desk {
   }
 
   /// Starts the snapshot that the reads until `turnEnds` see. A failure shows in the reads themselves.
-  package func turnBegins() throws(StoreError) { try reader.turnBegins() }
+  package func turnBegins() throws(StoreError) {
+    let forgettings = service.vault.forgettings
+    if forgettings != self.forgettings {
+      memory = SnapshotMemory()
+      self.forgettings = forgettings
+    }
+    try reader.turnBegins()
+  }
   package func turnEnds() { reader.turnEnds() }
 
   package func authenticate(_ token: [UInt8]?) throws(ServiceError) -> Principal {

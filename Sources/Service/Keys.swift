@@ -98,19 +98,6 @@ extension Service {
         return row
       }, completion: completion)
   }
-
-  package func createTenant(
-    name: String, by principal: Principal, requestID: String, completion: @escaping @Sendable (Result<TenantRow, ServiceError>) -> Void
-  ) {
-    let maker = KeyMaker(vault: vault, now: now)
-    write(
-      { transaction in
-        let id = try "ten_" + RandomText.base62(count: 16)
-        try maker.insertTenant(id: id, name: name, in: transaction)
-        try self.record(AuditEvent("tenant.create", subject: id), by: principal.acting(in: id), requestID: requestID, in: transaction)
-        return try self.vault.verifiedTenant(id, in: transaction)
-      }, completion: completion)
-  }
 }
 
 extension Desk {
@@ -120,10 +107,6 @@ extension Desk {
     do { rows = try reader.apiKeys(tenant: tenant, after: id, limit: limit) } catch { throw ServiceError(error) }
     for row in rows where try !service.vault.verify(row) { throw .unreadable }
     return rows
-  }
-
-  package func tenants(after id: String, limit: Int) throws(ServiceError) -> [TenantRow] {
-    do { return try reader.tenants(after: id, limit: limit) } catch { throw ServiceError(error) }
   }
 
   package func authenticateAdmin(_ token: [UInt8]) throws(ServiceError) -> Principal {

@@ -4,6 +4,9 @@ package import Store
 extension Desk {
   /// The tenant's row after its MAC was checked; `notFound` when there is none.
   package func tenant(_ id: String) throws(ServiceError) -> TenantRow { try service.vault.verifiedTenant(id, in: reader) }
+
+  /// The same, also of a deleted tenant.
+  package func tenantEver(_ id: String) throws(ServiceError) -> TenantRow { try service.vault.tenantEver(id, in: reader) }
 }
 
 extension Service {

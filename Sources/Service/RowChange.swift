@@ -41,8 +41,8 @@ extension DocumentRow {
 }
 
 extension APIKeyRow {
-  /// A key changes once in its life: when it is revoked.
-  var state: RowState { RowState(incarnation: 1, version: revokedAt == nil ? 1 : 2) }
+  /// A key has no version: what may change in its life stands for one, its end and its revocation.
+  var state: RowState { RowState(incarnation: UInt64(bitPattern: expiresAt ?? 0), version: UInt64(bitPattern: revokedAt ?? 0)) }
 }
 
 extension AuditEvent {

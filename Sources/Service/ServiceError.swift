@@ -32,6 +32,8 @@ package enum ServiceError: Error, Sendable {
   case preconditionFailed
   /// A name or id is taken.
   case conflict
+  /// The state of things stands in the way; nothing was changed.
+  case obstructed(Obstacle)
   /// A stored value does not open: damaged, or sealed under another key. Nothing was changed.
   case unreadable
   /// The disk is full; reads go on.
@@ -60,6 +62,27 @@ package enum ServiceError: Error, Sendable {
     case let error as ServiceError: self = error
     case let error as StoreError: self = ServiceError(error)
     default: self = .internalFailure
+    }
+  }
+}
+
+/// What stands in the way of an operator.
+package enum Obstacle: Sendable, Equatable {
+  case keyHasEnded, defaultTenant
+  /// The entry that does not fit; cutting the chain would hide it.
+  case auditDoesNotFit(Int64)
+  /// The environment gives the wire key, under this variable.
+  case wireKeyOfEnvironment(String)
+  case noWireKey
+
+  package var text: String {
+    switch self {
+    case .keyHasEnded: "The key is revoked or has expired; make a new one."
+    case .defaultTenant: "The default tenant cannot be deleted."
+    case .auditDoesNotFit(let sequence): "Entry \(sequence) of the chain does not fit; nothing was cut."
+    case .wireKeyOfEnvironment(let variable):
+      "The wire key comes from \(variable): change it there, put the old value into OH_SECRET_KEYS_RETIRED_0, and restart."
+    case .noWireKey: "There is no wire key to seal with; restore its file."
     }
   }
 }

@@ -1,10 +1,11 @@
 package import KeyRing
 internal import Store
+internal import Synchronization
 internal import Threads
 
 /// The keys of the store: the root key, and the tenant keys that were needed so far.
 ///
-/// A KEK version never changes, so an opened one stays valid for the life of the process.
+/// A KEK version never changes, so an opened one stays valid for the life of the process, or of its tenant.
 package final class Vault: Sendable {
   private struct Slot: Hashable {
     let tenant: String
@@ -15,6 +16,9 @@ package final class Vault: Sendable {
   /// Tenant rows as they were when their MAC was checked: the same row needs no second check.
   private let verified = Locked<[String: TenantRow]>([:])
   private let opened = Locked<[Slot: TenantKeys]>([:])
+  /// Deleted by this process. Another thread may still read them in its snapshot: nothing of theirs is kept again.
+  private let forgotten = Locked<Set<String>>([])
+  private let changes = Atomic(0)
 
   package init(root: RootKey) { self.root = root }
 
@@ -26,9 +30,22 @@ package final class Vault: Sendable {
     do { row = try store.kek(tenant: tenant, version: version) } catch { throw ServiceError(error) }
     guard let row else { throw .unreadable }
     let keys = try unwrap(row)
-    opened.withLock { $0[slot] = keys }
+    forgotten.withLock { forgotten in
+      if !forgotten.contains(tenant) { opened.withLock { $0[slot] = keys } }
+    }
     return keys
   }
+
+  /// Drops what is known of a tenant that was deleted. Its keys are erased with their last use.
+  func forget(_ tenant: String) {
+    forgotten.withLock { _ = $0.insert(tenant) }
+    opened.withLock { keys in for slot in keys.keys where slot.tenant == tenant { keys[slot] = nil } }
+    verified.withLock { $0[tenant] = nil }
+    changes.add(1, ordering: .releasing)
+  }
+
+  /// How often something was forgotten: what a thread remembers by itself goes with it.
+  var forgettings: Int { changes.load(ordering: .acquiring) }
 
   /// The keys for new rows of `tenant`: checks the tenant row, takes the active version.
   func activeKeys(tenant: String, in store: any StoreReading) throws(ServiceError) -> TenantKeys {
@@ -36,8 +53,15 @@ package final class Vault: Sendable {
     return try keys(tenant: tenant, version: row.activeKEKVersion, in: store)
   }
 
-  /// The tenant's row after its MAC was checked.
+  /// The row of a tenant that is there, after its MAC was checked.
   func verifiedTenant(_ id: String, in store: any StoreReading) throws(ServiceError) -> TenantRow {
+    let row = try tenantEver(id, in: store)
+    if row.isDeleted { throw .notFound }
+    return row
+  }
+
+  /// As `verifiedTenant`, also of a deleted one: its audit chain can be read still.
+  func tenantEver(_ id: String, in store: any StoreReading) throws(ServiceError) -> TenantRow {
     let row: TenantRow?
     do { row = try store.tenant(id) } catch { throw ServiceError(error) }
     guard let row else { throw .notFound }

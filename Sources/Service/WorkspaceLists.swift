@@ -19,6 +19,12 @@ extension Service {
     do { return (row, try Workspaces(stored: try open(row, in: reading).json())) } catch { throw .unreadable }
   }
 
+  /// nil when nothing was stored.
+  func storedWorkspaces(tenant: String, in reading: any StoreReading) throws(ServiceError) -> Workspaces? {
+    let (row, lists) = try workspaces(tenant: tenant, in: reading)
+    return row == nil ? nil : lists
+  }
+
   /// Puts the lists of an import in the place of what is there.
   func importWorkspaces(_ lists: Workspaces, tenant: String, in transaction: any StoreTransaction) throws(ServiceError) -> DocumentRow {
     let stored = try workspaces(tenant: tenant, in: transaction).row

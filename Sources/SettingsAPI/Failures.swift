@@ -66,6 +66,7 @@ enum Failure {
         ])
     case .preconditionFailed: response(Status(412), "The stored version is not the one named by If-Match.")
     case .conflict: response(Status(409), "Conflict")
+    case .obstructed(let obstacle): response(Status(409), obstacle.text)
     case .unreadable: server(503, "A stored value is damaged or sealed with a different key")
     case .storageFull: server(507, "The disk is full; nothing was changed")
     case .unavailable: server(503, "The store cannot be used now")

@@ -1,10 +1,11 @@
-/// A tenant. `state` is `active` or `deleted`.
+/// A tenant. Of a deleted one the row stays, with KEK version 0, for the sake of its audit chain.
 package struct TenantRow: Sendable, Equatable {
   package var id: String
   package var name: String
   package var createdAt: Int64
   package var activeKEKVersion: UInt32
   package var mac: [UInt8]
+  package var isDeleted: Bool { activeKEKVersion == 0 }
   package init(id: String, name: String, createdAt: Int64, activeKEKVersion: UInt32, mac: [UInt8]) {
     self.id = id
     self.name = name

@@ -12,6 +12,9 @@ internal import CSQLite
     case maker
   }
 
+  /// Milliseconds to wait for another connection.
+  private static let patience: Int32 = 2_000
+
   let handle: OpaquePointer
   private var statements: [UnsafeRawPointer: SQLiteStatement] = unsafe [:]
 
@@ -25,7 +28,7 @@ internal import CSQLite
     }
     unsafe handle = opened
     unsafe sqlite3_extended_result_codes(handle, 1)
-    unsafe sqlite3_busy_timeout(handle, 2_000)
+    unsafe sqlite3_busy_timeout(handle, Self.patience)
     try configure(role)
   }
 
@@ -105,7 +108,11 @@ internal import CSQLite
   var isInTransaction: Bool { unsafe sqlite3_get_autocommit(handle) == 0 }
 
   /// Moves the log into the file and empties it. False while a reader stands in the way.
-  func truncateLog() throws(StoreError) -> Bool {
+  ///
+  /// - Parameter waits: whether to give readers up to two seconds to end.
+  func truncateLog(waits: Bool = true) throws(StoreError) -> Bool {
+    if !waits { unsafe sqlite3_busy_timeout(handle, 0) }
+    defer { if !waits { unsafe sqlite3_busy_timeout(handle, Self.patience) } }
     let code = unsafe sqlite3_wal_checkpoint_v2(handle, nil, SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
     if code == SQLITE_BUSY { return false }
     guard code == SQLITE_OK else { throw StoreError(sqlite: code) }

@@ -110,6 +110,10 @@ class SQLiteReading: StoreReading {
       """
     ).all(.text(tenant), .integer(sequence), .integer(Int64(limit)), read: AuditRow.init)
   }
+
+  func auditCheckpoint(tenant: String) throws(StoreError) -> [UInt8]? {
+    try connection.prepare("SELECT value FROM records WHERE name = 'audit-checkpoint/' || ?1").first(.text(tenant)) { $0.blob(0) }
+  }
 }
 
 extension TenantRow {

@@ -49,13 +49,26 @@ package final class SQLiteStore: Store {
   package func write<T: Sendable>(
     _ body: @escaping @Sendable (any StoreTransaction) throws -> T, completion: @escaping @Sendable (Result<T, any Error>) -> Void
   ) {
+    queue(erases: false, body) { result in completion(result.map(\.value)) }
+  }
+
+  package func erase<T: Sendable>(
+    _ body: @escaping @Sendable (any StoreTransaction) throws -> T,
+    completion: @escaping @Sendable (Result<(value: T, isErased: Bool), any Error>) -> Void
+  ) { queue(erases: true, body, completion) }
+
+  private func queue<T: Sendable>(
+    erases: Bool, _ body: @escaping @Sendable (any StoreTransaction) throws -> T,
+    _ completion: @escaping @Sendable (Result<(value: T, isErased: Bool), any Error>) -> Void
+  ) {
     let entry = WriteQueue.Entry(
+      erases: erases,
       run: { transaction in
         do {
           let value = try body(transaction)
-          return WriteQueue.Attempt(failed: false, storeFailure: nil, finish: { completion(.success(value)) })
+          return WriteQueue.Attempt(failed: false, storeFailure: nil, finish: { completion(.success((value, $0.isErased))) })
         } catch {
-          return WriteQueue.Attempt(failed: true, storeFailure: error as? StoreError, finish: { completion(.failure(error)) })
+          return WriteQueue.Attempt(failed: true, storeFailure: error as? StoreError, finish: { _ in completion(.failure(error)) })
         }
       }, fail: { completion(.failure($0)) })
     if let refusal = writer.queue.add(entry) { completion(.failure(refusal)) }

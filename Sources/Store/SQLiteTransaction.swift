@@ -124,6 +124,17 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
     heads[row.tenant] = AuditHead(sequence: row.sequence, hash: row.hash)
   }
 
+  func trimAudit(tenant: String, through sequence: Int64, checkpoint: [UInt8]) throws(StoreError) {
+    try connection.prepare("DELETE FROM audit WHERE tenant = ?1 AND sequence <= ?2").run(.text(tenant), .integer(sequence))
+    try connection.prepare(
+      "INSERT INTO records (name, value) VALUES ('audit-checkpoint/' || ?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+    ).run(.text(tenant), .blob(checkpoint))
+  }
+
+  func deleteContents(ofTenant id: String) throws(StoreError) {
+    for statement in Schema.tenantDeletions { try connection.prepare(statement).run(.text(id)) }
+  }
+
   private func requireChange() throws(StoreError) {
     guard connection.changedRows == 1 else { throw .conflict }
   }

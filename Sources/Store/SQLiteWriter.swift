@@ -14,6 +14,8 @@ final class SQLiteWriter: Sendable {
 
   let queue = WriteQueue(capacity: queueLimit)
   private let onFatal: @Sendable (StoreError) -> Void
+  /// Removed rows are in the log still: a reader stood in the way when it was to be emptied.
+  private let owesErasure = Locked(false)
   private let measured = Locked(CommitFigures())
 
   init(onFatal: @escaping @Sendable (StoreError) -> Void) { self.onFatal = onFatal }
@@ -31,7 +33,9 @@ final class SQLiteWriter: Sendable {
           $0.writes += UInt64(batch.count)
           $0.largestBatch = max($0.largestBatch, batch.count)
         }
-        for attempt in attempts { attempt.finish() }
+        let erasure = erase(batch, connection)
+        for attempt in attempts { attempt.finish(WriteQueue.Outcome(isErased: erasure == .done)) }
+        if case .failed(let error) = erasure { return stop(error) }
       } catch {
         abandon(connection)
         transaction.forgetHeads()
@@ -39,6 +43,29 @@ final class SQLiteWriter: Sendable {
         // After a failed sync the next one may lie: stop writing, restart, recover. Never try again here.
         if error == .unknownOutcome || error == .corrupt { return stop(error) }
       }
+    }
+  }
+
+  private enum Erasure: Equatable {
+    case notAsked, done, owed
+    /// What was committed stands; nothing more may be written.
+    case failed(StoreError)
+  }
+
+  /// Empties the log when this batch or an earlier one removed what must leave the files, and no reader stands in the way.
+  private func erase(_ batch: [WriteQueue.Entry], _ connection: SQLiteConnection) -> Erasure {
+    let isAsked = batch.contains(where: \.erases)
+    let isOwed = owesErasure.withLock { owes in
+      owes = owes || isAsked
+      return owes
+    }
+    guard isOwed else { return .notAsked }
+    do throws(StoreError) {
+      let isDone = try connection.truncateLog(waits: isAsked)
+      owesErasure.withLock { $0 = !isDone }
+      return isDone ? .done : .owed
+    } catch {
+      return error == .unknownOutcome || error == .corrupt ? .failed(error) : .owed
     }
   }
 

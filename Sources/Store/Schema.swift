@@ -97,6 +97,14 @@ enum Schema {
     """
   ]
 
+  /// What goes with a tenant. A table with rows of tenants belongs here, unless it is the audit chain.
+  static let tenantDeletions: [StaticString] = [
+    "DELETE FROM keks WHERE tenant = ?1",
+    "DELETE FROM api_keys WHERE tenant = ?1",
+    "DELETE FROM documents WHERE tenant = ?1",
+    "DELETE FROM secrets WHERE tenant = ?1",
+  ]
+
   /// Brings the file to the version of `steps`, all of them in one transaction. A newer file is refused untouched.
   static func migrate(_ connection: SQLiteConnection, through steps: [StaticString] = steps) throws(StoreError) {
     let found = try check(connection, knowing: steps.count)

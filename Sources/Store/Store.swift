@@ -19,6 +19,12 @@ package protocol Store: Sendable {
   /// call is in it. Blocks its own thread only, readers and writer go on. One copy at a time, else `busy`; a file that is there
   /// is a `conflict`. A copy that fails leaves nothing.
   func backUp(to path: String) throws(StoreError) -> StoreCopy
+
+  /// As `write`, and nothing of what `body` removed is left in the store's files when `completion` comes, unless it is told
+  /// otherwise: a reader that stands in the way for long delays that to a later commit, or to the end of the process.
+  func erase<T: Sendable>(
+    _ body: @escaping @Sendable (any StoreTransaction) throws -> T,
+    completion: @escaping @Sendable (Result<(value: T, isErased: Bool), any Error>) -> Void)
 }
 
 /// What a copy of the store holds.
@@ -64,6 +70,8 @@ package protocol StoreReading: AnyObject {
   func auditHead(tenant: String) throws(StoreError) -> AuditHead?
   /// In order of sequence.
   func auditEntries(tenant: String, after sequence: Int64, limit: Int) throws(StoreError) -> [AuditRow]
+  /// What the last cut of the chain left in the place of the entries before it; nil when nothing was cut.
+  func auditCheckpoint(tenant: String) throws(StoreError) -> [UInt8]?
 }
 
 /// Confined to the thread that made it.
@@ -99,4 +107,8 @@ package protocol StoreTransaction: StoreReading {
   func nextSequence(tenant: String) throws(StoreError) -> Int64
   /// Throws `conflict` unless `sequence` is the head's plus one.
   func append(_ row: AuditRow) throws(StoreError)
+  /// Cuts the entries up to and with `sequence`, and leaves `checkpoint` in their place.
+  func trimAudit(tenant: String, through sequence: Int64, checkpoint: [UInt8]) throws(StoreError)
+  /// Removes everything a tenant has, its KEKs first of all. Its own row and its audit chain stay.
+  func deleteContents(ofTenant id: String) throws(StoreError)
 }

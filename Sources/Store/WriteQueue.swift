@@ -6,6 +6,8 @@ internal import Glibc
 @safe final class WriteQueue: @unchecked Sendable {
   /// One queued body with what to do after its batch.
   struct Entry: Sendable {
+    /// Whether what the body removes must leave the files too.
+    var erases = false
     /// Runs in the transaction; the result is kept for `finish`.
     let run: @Sendable (any StoreTransaction) -> Attempt
     /// The batch did not become durable, or was never tried.
@@ -17,7 +19,13 @@ internal import Glibc
     let failed: Bool
     /// A failure of the store itself rather than of the body.
     let storeFailure: StoreError?
-    let finish: @Sendable () -> Void
+    let finish: @Sendable (Outcome) -> Void
+  }
+
+  /// What became of a batch besides its commit.
+  struct Outcome: Sendable {
+    /// Nothing of what was removed is in the files any more. False when nobody asked for it.
+    var isErased = false
   }
 
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>

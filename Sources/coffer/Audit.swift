@@ -4,7 +4,8 @@ internal import StrictJSON
 
 struct Audit: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Read and check a tenant's audit chain.", subcommands: [List.self, Verify.self])
+    abstract: "Read, check, export and cut a tenant's audit chain.",
+    subcommands: [List.self, Head.self, Verify.self, Export.self, Trim.self])
 
   struct List: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Print entries, the oldest first.")
@@ -32,33 +33,6 @@ struct Audit: ParsableCommand {
       let actor = text("keyId").isEmpty ? text("actorType") : "\(text("actorType"))=\(text("keyId"))"
       return ["\(number)", text("at"), text("outcome"), text("action"), text("secretId"), actor, text("requestId")]
         .joined(separator: "  ")
-    }
-  }
-
-  struct Verify: ParsableCommand {
-    static let configuration = CommandConfiguration(
-      abstract: "Check every link and every MAC of the chain; exit 1 when one does not fit.",
-      discussion: "A tail that was cut off shows only against a head kept elsewhere: compare the number of entries.")
-
-    @OptionGroup var directory: DirectoryOption
-    @Option(help: "Id of the tenant.") var tenant = "default"
-    @Flag(help: "Print one JSON object.") var json = false
-
-    func validate() throws { try TenantName.check(tenant) }
-
-    func run() throws {
-      let answer = try AdminClient.send(
-        .post, "/admin/v1/tenants/\(tenant)/audit/verify", directory: Folder.absolute(directory.path))
-      guard let verdict = answer["data"]?.object, let isIntact = verdict["ok"]?.bool else { throw Trouble("the answer holds no verdict") }
-      let entries = verdict["entries"]?.number?.int64 ?? 0
-      if json {
-        print(String(decoding: JSONValue.object(verdict).serialized(), as: UTF8.self))
-      } else if isIntact {
-        print("\(entries) entries, every link and MAC fits")
-      } else {
-        print("entry \(verdict["firstBad"]?.number?.int64 ?? 0) does not fit; the \(entries) before it do")
-      }
-      if !isIntact { throw ExitCode.failure }
     }
   }
 }

@@ -31,7 +31,8 @@ struct Coffer: ParsableCommand {
 
   private static let host: [any ParsableCommand.Type] = [
     Init.self, Up.self, Serve.self, Restart.self,
-    Key.self, Audit.self, Import.self,
+    Key.self, Tenant.self, Audit.self,
+    Import.self, Export.self,
     Backup.self, Restore.self, Verify.self,
     Doctor.self,
   ]

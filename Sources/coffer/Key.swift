@@ -5,7 +5,7 @@ internal import StrictJSON
 
 struct Key: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Make, list and end API keys.", subcommands: [Create.self, List.self, Revoke.self])
+    abstract: "Make, list, replace and end API keys.", subcommands: [Create.self, List.self, Rotate.self, Revoke.self])
 
   enum Level: String, ExpressibleByArgument, CaseIterable { case masked, frontend, backend, lookup }
   enum Kind: String, ExpressibleByArgument, CaseIterable { case session, admin }
@@ -84,15 +84,20 @@ struct Key: ParsableCommand {
     @OptionGroup var directory: DirectoryOption
     @Argument(help: "The key's public id: the 16 characters between its underscores.") var id: String
 
-    func validate() throws {
-      guard id.utf8.count == 16, id.utf8.allSatisfy(TenantName.isLetterOrDigit) else {
-        throw ValidationError("an id has 16 letters and digits; never put a whole key into arguments")
-      }
-    }
+    func validate() throws { try Key.check(id) }
 
     func run() throws {
       _ = try AdminClient.send(.delete, "/admin/v1/keys/\(id)", directory: Folder.absolute(directory.path))
       print("key \(id) is revoked")
+    }
+  }
+}
+
+extension Key {
+  /// A key's id goes into a path.
+  static func check(_ id: String) throws {
+    guard id.utf8.count == 16, id.utf8.allSatisfy(TenantName.isLetterOrDigit) else {
+      throw ValidationError("an id has 16 letters and digits; never put a whole key into arguments")
     }
   }
 }

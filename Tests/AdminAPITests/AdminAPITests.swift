@@ -140,3 +140,99 @@ struct AdminAPITests {
     }
   }
 }
+
+/// Tenants, key rotation and the audit chain through the routes.
+struct AdminKeepingTests {
+  private func data(_ reply: (Int, String)) throws -> JSONObject {
+    let limits = JSONLimits(bytes: 1 << 20, depth: 8, members: 10_000)
+    return try #require(try JSONValue.parse(Array(reply.1.utf8), limits: limits).object?["data"]?.object, "\(reply.0) \(reply.1)")
+  }
+
+  private func tenant(_ bench: Bench, _ name: String) throws -> String {
+    try #require(try data(bench.send(.post, "/admin/v1/tenants", "{\"name\":\"\(name)\"}"))["id"]?.string?.text)
+  }
+
+  @Test func aTenantsLife() throws {
+    let bench = try Bench()
+    let path = "/admin/v1/tenants/" + (try tenant(bench, "one"))
+    #expect(try data(bench.send(.get, path))["name"] == "one")
+    #expect(try bench.send(.patch, path, #"{"name":"two words & more"}"#).0 == 200)
+    #expect(try bench.send(.post, "/admin/v1/tenants", #"{"name":"two words & more"}"#).0 == 409)
+    let made = try bench.send(.post, path + "/keys", #"{"name":"n"}"#)
+    #expect(made.0 == 201)
+    for confirm in ["", "?confirm=", "?confirm=one", "?confirm=two+words", "?other=two%20words%20%26%20more"] {
+      #expect(try bench.send(.delete, path + confirm).0 == 400)
+    }
+    let deleted = try data(bench.send(.delete, path + "?confirm=two%20words%20%26%20more"))
+    #expect(deleted["isDeleted"] == true && deleted["isErased"] == true)
+    #expect(try data(bench.send(.get, path))["isDeleted"] == true)
+    #expect(try bench.send(.get, path + "/keys").0 == 404 && bench.send(.patch, path, #"{"name":"x"}"#).0 == 404)
+    #expect(try bench.send(.delete, path + "?confirm=two%20words%20%26%20more").0 == 404)
+    // What it did can be read still, and the name is free again.
+    let chain = try bench.send(.get, path + "/audit").1
+    #expect(["tenant.create", "tenant.rename", "key.create", "tenant.delete"].allSatisfy { chain.contains($0) })
+    #expect(try data(bench.send(.post, path + "/audit/verify"))["ok"] == true)
+    #expect(try bench.send(.post, "/admin/v1/tenants", #"{"name":"two words & more"}"#).0 == 201)
+  }
+
+  @Test func theDefaultTenantStays() throws {
+    let reply = try Bench().send(.delete, "/admin/v1/tenants/default?confirm=default")
+    #expect(reply.0 == 409 && reply.1.contains("The default tenant cannot be deleted."))
+  }
+
+  @Test func aKeyIsRotated() throws {
+    let bench = try Bench()
+    let keys = "/admin/v1/tenants/default/keys"
+    let old = try data(bench.send(.post, keys, #"{"level":"masked","name":"n","expiresIn":3600}"#))
+    let id = try #require(old["id"]?.string?.text)
+    let new = try data(bench.send(.post, "/admin/v1/keys/\(id)/rotate", #"{"overlapSeconds":60}"#))
+    for member in ["tenant", "kind", "level", "name", "expiresAt"] as [JSONString] { #expect(new[member] == old[member], "\(member)") }
+    #expect(new["id"] != old["id"] && new["key"] != nil)
+    #expect(new["replaces"]?.object?["expiresAt"] == "2027-01-15T08:01:00.000Z")
+    // A longer overlap does not lengthen a life; none ends it, once.
+    let later = try data(bench.send(.post, "/admin/v1/keys/\(id)/rotate", #"{"overlapSeconds":600}"#))
+    #expect(later["replaces"]?.object?["expiresAt"] == "2027-01-15T08:01:00.000Z")
+    #expect(try data(bench.send(.post, "/admin/v1/keys/\(id)/rotate", #"{"overlapSeconds":0}"#))["replaces"]?.object?["revokedAt"] != .null)
+    #expect(try bench.send(.post, "/admin/v1/keys/\(id)/rotate").0 == 409)
+    #expect(try bench.send(.post, "/admin/v1/keys/0000000000000000/rotate").0 == 404)
+    #expect(try bench.send(.post, "/admin/v1/keys/\(id)/rotate", #"{"overlapSeconds":-1}"#).0 == 400)
+    #expect(try bench.send(.get, "/admin/v1/tenants/default/audit").1.contains("key.rotate"))
+  }
+
+  @Test func aChainIsCutAndProvenStill() throws {
+    let bench = try Bench()
+    let chain = "/admin/v1/tenants/default/audit"
+    for _ in 0..<5 { #expect(try bench.send(.post, "/admin/v1/tenants/default/keys", #"{"name":"n"}"#).0 == 201) }
+    let head = try data(bench.send(.get, chain + "/head"))
+    let body = "{\"head\":\(String(decoding: JSONValue.object(head).serialized(), as: UTF8.self))}"
+    #expect(try data(bench.send(.post, chain + "/trim", #"{"before":"2027-01-15"}"#))["removed"] == 0)
+    #expect(try data(bench.send(.post, chain + "/trim", #"{"keepDays":1}"#))["removed"] == 0)
+    let cut = try data(bench.send(.post, chain + "/trim", #"{"before":"2027-01-16"}"#))
+    #expect(cut["removed"] == 5 && cut["cutThrough"] == 5 && cut["hasMore"] == false)
+    let verdict = try data(bench.send(.post, chain + "/verify", body))
+    #expect(verdict["ok"] == true && verdict["entries"] == 1 && verdict["cutThrough"] == 5 && verdict["headIsCut"] == false)
+    #expect(try data(bench.send(.post, chain + "/trim", #"{"before":"2027-01-16"}"#))["removed"] == 1)
+    #expect(try data(bench.send(.post, chain + "/verify", body))["headIsCut"] == true)
+    #expect(try data(bench.send(.get, chain + "/head"))["sequence"] == 7)
+  }
+
+  @Test(arguments: [
+    ("trim", ""), ("trim", "{}"), ("trim", #"{"before":"2027"}"#), ("trim", #"{"keepDays":0}"#),
+    ("trim", #"{"before":"2027-01-01","keepDays":1}"#),
+    ("trim", #"{"before":1}"#), ("verify", #"{"head":{}}"#), ("verify", #"{"head":{"sequence":1,"hash":"00"}}"#), ("verify", "{}"),
+  ])
+  func refusalsOfAuditRoutes(_ route: String, _ body: String) throws {
+    #expect([400, 415].contains(try Bench().send(.post, "/admin/v1/tenants/default/audit/" + route, body).0))
+  }
+
+  @Test func anOlderHeadFindsAShorterChain() throws {
+    let bench = try Bench()
+    _ = try bench.send(.post, "/admin/v1/tenants/default/keys", #"{"name":"n"}"#)
+    let hash = String(repeating: "0", count: 64)
+    for (sequence, bad) in [(1, 1), (2, 2), (9, 2)] {
+      let reply = try data(
+        bench.send(.post, "/admin/v1/tenants/default/audit/verify", "{\"head\":{\"sequence\":\(sequence),\"hash\":\"\(hash)\"}}"))
+      #expect(reply["ok"] == false && reply["firstBad"] == .number(JSONNumber(bad)))
+    }
+  }
+}

@@ -21,7 +21,7 @@ ALLOWED = {
     "HTTPMessages": {"SecretMemory"},
     "SettingsAPI": {"HTTPMessages", "Model", "SecretMemory", "Service", "StrictJSON"},
     "ScopedAPI": {"HTTPMessages", "KeyRing", "Model", "SecretMemory", "Service", "StrictJSON"},
-    "AdminAPI": {"HTTPMessages", "Model", "SecretMemory", "Service", "Store", "StrictJSON", "Threads"},
+    "AdminAPI": {"HTTPMessages", "KeyRing", "Model", "SecretMemory", "Service", "Store", "StrictJSON", "Threads"},
     "Responder": {"CFastCGI", "CShim", "HTTPMessages", "SecretMemory", "Threads"},
     "Configuration": {"SecretMemory", "StrictJSON"},
     "FastCGIClient": {"CShim"},

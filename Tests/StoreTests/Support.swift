@@ -17,6 +17,33 @@ extension Store {
   }
 }
 
+extension Store {
+  /// Erases and waits; whether nothing is left in the files.
+  func performErasing(_ body: @escaping @Sendable (any StoreTransaction) throws -> Void) throws -> Bool {
+    let done = OneTimeEvent()
+    let result = Locked<Result<Bool, any Error>?>(nil)
+    erase(body) { outcome in
+      result.withLock { $0 = outcome.map(\.isErased) }
+      done.signal()
+    }
+    done.wait()
+    guard let outcome = result.withLock({ $0 }) else { throw StoreError.unknownOutcome }
+    return try outcome.get()
+  }
+}
+
+func contents(_ path: String) throws -> [UInt8] {
+  let descriptor = unsafe open(path, O_RDONLY)
+  guard descriptor >= 0 else { throw StoreError.unavailable(.ioError) }
+  defer { close(descriptor) }
+  var (bytes, chunk) = ([UInt8](), [UInt8](repeating: 0, count: 65536))
+  while true {
+    let count = unsafe chunk.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
+    guard count > 0 else { return bytes }
+    bytes += chunk.prefix(count)
+  }
+}
+
 /// Collects what many writes came to.
 final class Outcomes: Sendable {
   private let state = Locked<(expected: Int, seen: Int, succeeded: [Int: Bool])>((0, 0, [:]))

@@ -1,0 +1,132 @@
+internal import ArgumentParser
+internal import Configuration
+internal import Glibc
+internal import HTTPMessages
+internal import KeyRing
+internal import StrictJSON
+
+extension Audit {
+  struct Export: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Write the whole chain to a file, one JSON object a line.",
+      discussion: "`coffer audit verify --file` checks it. The file is made with mode 0600 and never over another.")
+
+    @OptionGroup var directory: DirectoryOption
+    @Option(help: "Id of the tenant.") var tenant = "default"
+    @Option(help: "The file to make.") var to: String
+
+    func validate() throws { try TenantName.check(tenant) }
+
+    func run() throws {
+      let file = try FreshFile(Folder.absolute(to))
+      var (after, count) = ("", 0)
+      var checkpoint: JSONValue?
+      repeat {
+        let uri = "/admin/v1/tenants/\(tenant)/audit/export?limit=200" + (after.isEmpty ? "" : "&after=\(after)")
+        let page = try AdminClient.send(.get, uri, directory: Folder.absolute(directory.path))
+        if checkpoint == nil {
+          checkpoint = page["checkpoint"] ?? .null
+          try file.write(["format": "coffer-audit/1", "tenant": page["tenant"] ?? .null, "checkpoint": checkpoint ?? .null])
+        }
+        for entry in page["data"]?.array ?? [] {
+          try file.write(entry)
+          count += 1
+        }
+        after = page["cursor"]?.string?.text ?? ""
+      } while !after.isEmpty
+      try file.finish()
+      print("\(count) entries")
+    }
+  }
+}
+
+/// A file that gets its name once it is whole and on disk.
+@safe final class FreshFile {
+  private let path: String
+  private let temporary: String
+  private let file: UnsafeMutablePointer<FILE>
+
+  init(_ path: String) throws {
+    guard unsafe access(path, F_OK) != 0 else { throw Trouble("\(path) exists already and is not overwritten") }
+    self.path = path
+    temporary = path + ".\(getpid())"
+    let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    guard descriptor >= 0, let file = unsafe fdopen(descriptor, "w") else {
+      throw Trouble("\(path) cannot be written: \(unsafe String(cString: strerror(errno)))")
+    }
+    unsafe self.file = file
+  }
+
+  deinit {
+    unsafe fclose(file)
+    unsafe unlink(temporary)
+  }
+
+  func write(_ value: JSONValue) throws {
+    let line = value.serialized() + [0x0A]
+    guard unsafe fwrite(line, 1, line.count, file) == line.count else { throw Trouble("\(path) could not be written whole") }
+  }
+
+  func finish() throws {
+    guard unsafe fflush(file) == 0, unsafe fsync(fileno(file)) == 0, unsafe link(temporary, path) == 0 else {
+      throw Trouble("\(path) could not be written whole: \(unsafe String(cString: strerror(errno)))")
+    }
+  }
+}
+
+/// An export, to be checked without its store.
+struct ExportedChain {
+  private let lines: [ArraySlice<UInt8>]
+  private let path: String
+
+  init(_ path: String) throws {
+    self.path = path
+    lines = try Folder.contents(of: path, limit: 1 << 30).split(separator: 0x0A)
+  }
+
+  func verdict(directory: String, head: Audit.Mark?) throws -> JSONObject {
+    guard let first = lines.first.flatMap(Self.object), first["format"] == "coffer-audit/1", let tenant = first["tenant"]?.string?.text,
+      let given = first["checkpoint"]
+    else { throw Trouble("\(path) is no export of an audit chain") }
+    let checkpoint = given.string.flatMap { Hexadecimal.bytes($0.text) } ?? (given.isNull ? nil : [])
+    let root = try Self.rootKey(directory)
+    let mark = head.map { AuditMark(sequence: $0.sequence, hash: Hexadecimal.bytes($0.hash) ?? []) }
+    var walk = AuditWalk(tenant: tenant, checkpoint: checkpoint, root: root, mark: mark)
+    for line in lines.dropFirst() {
+      guard let entry = Self.object(line), walk.take(Self.fields(entry), hash: Self.bytes(entry["hash"]), mac: Self.bytes(entry["mac"]))
+      else { break }
+    }
+    if walk.entries < lines.count - 1, walk.firstBad == nil { throw Trouble("\(path) holds a line that is no entry") }
+    walk.end()
+    return JSONObject(uniqueMembers: [
+      .init(name: "ok", value: .bool(walk.firstBad == nil)), .init(name: "entries", value: .number(JSONNumber(walk.entries))),
+      .init(name: "firstBad", value: walk.firstBad.map { .number(JSONNumber($0)) } ?? .null),
+      .init(name: "cutThrough", value: walk.checkpoint.map { .number(JSONNumber($0.sequence)) } ?? .null),
+      .init(name: "headIsCut", value: .bool(walk.markIsCut)), .init(name: "macsChecked", value: .bool(root != nil)),
+    ])
+  }
+
+  private static func object(_ line: ArraySlice<UInt8>) -> JSONObject? {
+    (try? JSONValue.parse(Array(line), limits: JSONLimits(bytes: 1 << 20, depth: 4, members: 64)))?.object
+  }
+
+  private static func fields(_ entry: JSONObject) -> AuditLink.Fields {
+    let names: [JSONString] = [
+      "tenant", "at", "actorType", "actorId", "keyId", "action", "scope", "scopeId", "secretId", "fieldKey", "revision", "outcome",
+      "requestId", "details",
+    ]
+    return AuditLink.Fields(
+      sequence: UInt64(bitPattern: entry["sequence"]?.number?.int64 ?? -1), texts: names.map { entry[$0]?.string?.text ?? "" })
+  }
+
+  private static func bytes(_ value: JSONValue?) -> [UInt8] { value?.string.flatMap { Hexadecimal.bytes($0.text) } ?? [] }
+
+  /// nil where there is none: the links can be checked without.
+  private static func rootKey(_ directory: String) throws -> RootKey? {
+    let path = try AdminClient.settings(directory).rootKeyFile.value
+    guard unsafe access(path, F_OK) == 0 else { return nil }
+    do { return try RootKey(text: KeyFile.read(path)) } catch let error as KeyFile.Failure { throw Trouble(error.message) } catch {
+      throw Trouble("\(path) holds no root key")
+    }
+  }
+}
