@@ -28,14 +28,15 @@ module() {
   fi
 }
 
-for name in test_nginx test_init test_settings test_tenants test_roundtrip test_headers test_audit test_hostile_body test_canary test_parallel \
+for name in test_nginx test_init test_settings test_tenants test_keeping test_moving test_roundtrip test_headers test_audit test_hostile_body test_canary test_parallel \
   test_restart test_crash; do
   module "$name"
 done
 
-echo "== test_real_client"
+echo "== the real client and server"
 if real=$(Tests/RealServer/environment.sh); then
   PYTHON=$real module test_real_client
+  PYTHON=$real module test_real_moving
 else
   echo "not run: the tests against the OpenHands client library and agent server"
 fi

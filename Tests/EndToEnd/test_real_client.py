@@ -110,6 +110,51 @@ class RealClientTests(CofferTestCase):
             del os.environ["OH_INTERNAL_SERVER_URL"]
 
 
+class RealServer:
+    """An agent server with its state below `home` and what it keeps in `folder`."""
+
+    def __init__(self, home, folder, key=SECRET_KEY):
+        self.port = free_port()
+        self.home, self.folder = home, folder
+        self.environment = {
+            "PATH": str(pathlib.Path(sys.executable).parent) + ":/usr/bin:/bin", "HOME": home, "LANG": "C.UTF-8",
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True", "OPENHANDS_SUPPRESS_BANNER": "1", "OH_SECRET_KEY": key,
+            "OH_PERSISTENCE_DIR": folder, "OH_CONVERSATIONS_PATH": home + "/conversations", "OH_BASH_EVENTS_DIR": home + "/bash",
+            "OH_ENABLE_VSCODE": "false", "OH_ENABLE_VNC": "false", "TMUX_TMPDIR": home,
+        }  # fmt: skip
+        self.process = None
+
+    def start(self):
+        with open(self.home + "/log", "ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "openhands.agent_server", "--host", "127.0.0.1", "--port", str(self.port)],
+                env=self.environment, cwd=self.home, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=end_with_parent)  # fmt: skip
+        for _ in range(600):
+            client = Client(self.port, timeout=5)
+            try:
+                if client("GET", "/ready").status == 200:
+                    return self
+            except OSError:
+                pass
+            finally:
+                client.close()
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.1)
+        raise RuntimeError("the agent server did not become ready: " + pathlib.Path(self.home, "log").read_text()[-2000:])
+
+    def stop(self):
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+
 class RealServerTestCase(CofferTestCase):
     """An agent server of its own beside Coffer, with the same OH_SECRET_KEY on both."""
 
@@ -118,50 +163,13 @@ class RealServerTestCase(CofferTestCase):
         super().setUpClass()
         cls.state = tempfile.TemporaryDirectory(prefix="coffer-real-")
         cls.addClassCleanup(cls.state.cleanup)
-        home = cls.state.name
-        cls.real_port = free_port()
-        environment = {
-            "PATH": str(pathlib.Path(sys.executable).parent) + ":/usr/bin:/bin", "HOME": home, "LANG": "C.UTF-8",
-            "LITELLM_LOCAL_MODEL_COST_MAP": "True", "OPENHANDS_SUPPRESS_BANNER": "1", "OH_SECRET_KEY": SECRET_KEY,
-            "OH_PERSISTENCE_DIR": home + "/store", "OH_CONVERSATIONS_PATH": home + "/conversations", "OH_BASH_EVENTS_DIR": home + "/bash",
-            "OH_ENABLE_VSCODE": "false", "OH_ENABLE_VNC": "false", "TMUX_TMPDIR": home,
-        }  # fmt: skip
-        cls.server_log = open(home + "/log", "wb")
-        cls.addClassCleanup(cls.server_log.close)
-        cls.server = subprocess.Popen(
-            [sys.executable, "-m", "openhands.agent_server", "--host", "127.0.0.1", "--port", str(cls.real_port)],
-            env=environment, cwd=home, stdin=subprocess.DEVNULL, stdout=cls.server_log, stderr=cls.server_log, preexec_fn=end_with_parent)  # fmt: skip
-        cls.addClassCleanup(cls.end_server)
-        cls.wait_for_server()
-
-    @classmethod
-    def end_server(cls):
-        cls.server.terminate()
-        try:
-            cls.server.wait(20)
-        except subprocess.TimeoutExpired:
-            cls.server.kill()
-            cls.server.wait()
-
-    @classmethod
-    def wait_for_server(cls):
-        for _ in range(600):
-            client = Client(cls.real_port, timeout=5)
-            try:
-                if client("GET", "/ready").status == 200:
-                    return
-            except OSError:
-                pass
-            finally:
-                client.close()
-            if cls.server.poll() is not None:
-                break
-            time.sleep(0.1)
-        raise RuntimeError("the agent server did not become ready: " + pathlib.Path(cls.state.name, "log").read_text()[-2000:])
+        cls.server = RealServer(cls.state.name, cls.state.name + "/store")
+        cls.addClassCleanup(cls.server.stop)
+        cls.server.start()
 
     def setUp(self):
         super().setUp()
-        self.real = Client(self.real_port, timeout=60)
+        self.real = Client(self.server.port, timeout=60)
         self.addCleanup(self.real.close)
 
     def open_tokens(self, llm, members):
@@ -210,49 +218,3 @@ class RealServerTests(RealServerTestCase):
         self.assertEqual(ours, theirs)
         self.assertEqual(ours["agent_settings"]["llm"]["api_key"], "value-changed")
         self.assertNotIn(MASK, [value for _, value in leaves(ours)])
-
-
-class RealFolderTests(RealServerTestCase):
-    def test_its_folder_is_imported_whole(self):
-        """Written by the agent server itself, sealed with its key; read into a Coffer with another wire key."""
-        self.assertEqual(self.real("PATCH", "/api/settings", {"agent_settings_diff": SECRET_SETTINGS, "misc_settings_diff": {"a": 1}}).status, 200)
-        for name, value in (("ONE", "value-one"), ("UNICODE", "v ä漢🙂"), ("LINES", "a\nb ")):
-            answer = self.real("PUT", "/api/settings/secrets", {"name": name, "value": value, "description": "of " + name})
-            self.assertEqual(answer.status, 200)
-        made = self.real("POST", "/api/llm/provider-connections", {"display_name": "Work", "api_key": "value-shared", "base_url": "http://127.0.0.1:9/v1"})
-        self.assertEqual(made.status, 201)
-        linked = {"llm": {"model": "openai/gpt-4o", "provider_connection_id": made.json()["id"], "aws_secret_access_key": "value-aws"}}
-        self.assertEqual(self.real("POST", "/api/profiles/linked", linked).status, 201)
-        self.assertEqual(self.real("POST", "/api/profiles/own", {"llm": {"model": "m", "api_key": "value-own"}}).status, 201)
-        self.assertEqual(self.real("POST", "/api/agent-profiles/coder", {"llm_profile_ref": "own", "tools": [{"name": "terminal"}]}).status, 201)
-        self.assertEqual(self.real("POST", "/api/workspaces", {"workspaces": [{"id": "1", "name": "w", "path": "/w"}]}).status, 200)
-
-        coffer = self.fresh(environment={})
-        folder = self.state.name + "/store"
-        # Without its key nothing opens: it says where, and imports nothing.
-        refused = coffer.command("import", "openhands", folder, "--dir", coffer.folder, check=False)
-        self.assertEqual(refused.returncode, 1)
-        self.assertIn("does not open: secrets.json#/custom_secrets/ONE", refused.stdout)
-        ask = coffer.client()
-        self.addCleanup(ask.close)
-        self.assertEqual(ask("GET", "/api/settings/secrets").json()["secrets"], [])
-
-        coffer.environment["OH_SECRET_KEY"] = SECRET_KEY
-        plan = coffer.command("import", "openhands", folder, "--dir", coffer.folder, "--dry-run")
-        self.assertNotIn("value-", plan.stdout + plan.stderr)
-        self.assertEqual(ask("GET", "/api/settings/secrets").json()["secrets"], [])
-        for _ in range(2):
-            coffer.command("import", "openhands", folder, "--dir", coffer.folder)
-        for path, mode in (("/api/settings", "plaintext"), ("/api/profiles/own", "plaintext"), ("/api/profiles/linked", "plaintext"),
-                           ("/api/profiles", None), ("/api/agent-profiles/coder", None), ("/api/workspaces", None),
-                           ("/api/llm/provider-connections", None), ("/api/settings/secrets", None)):  # fmt: skip
-            headers = {"X-Expose-Secrets": mode} if mode else {}
-            ours, theirs = ask("GET", path, headers=headers).json(), self.real("GET", path, headers=headers).json()
-            if path == "/api/settings":
-                self.open_tokens(theirs["agent_settings"]["llm"], ("extra_headers", "litellm_extra_body"))
-                ours, theirs = plain_settings(ours), plain_settings(theirs)
-            self.assertEqual(ours, theirs, path)
-        for name, value in (("ONE", "value-one"), ("UNICODE", "v ä漢🙂"), ("LINES", "a\nb ")):
-            self.assertEqual(ask("GET", "/api/settings/secrets/" + name).body, value.encode())
-        entries = [entry["action"] for entry in coffer.audit()]
-        self.assertEqual(entries.count("import.openhands"), 2)
