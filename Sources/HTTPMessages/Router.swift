@@ -47,9 +47,8 @@ package struct Router<Route: Sendable>: Sendable {
   /// Literal segments win over parameters: `/secrets/list` before `/secrets/{name}`.
   package func match(_ target: RequestTarget, _ method: HTTPMethod) -> RouteMatch<Route> {
     guard target.segments.count < paths.count else { return .notFound }
-    var best: Path?
-    for path in paths[target.segments.count] where path.literals > best?.literals ?? -1 && Self.fits(path.segments, target.segments) { best = path }
-    guard let path = best else { return .notFound }
+    let fitting = paths[target.segments.count].filter { Self.fits($0.segments, target.segments) }
+    guard let path = fitting.max(by: { $0.literals < $1.literals }) else { return .notFound }
     if target.hasTrailingSlash { return .trailingSlash }
     let wanted = method == .head ? .get : method
     guard let found = path.routes.first(where: { $0.method == wanted }) else { return .methodNotAllowed(allow: path.allow) }

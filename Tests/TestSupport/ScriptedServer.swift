@@ -5,7 +5,7 @@ internal import Threads
 /// at a time; it ends with `stop`, or by itself after `connections`.
 package final class ScriptedServer: Sendable {
   package let path: String
-  private let descriptor: Int32
+  private let listener: Descriptor
   private let received = Locked<[String]>([])
 
   /// - Parameters:
@@ -13,20 +13,20 @@ package final class ScriptedServer: Sendable {
   ///   - connections: how many are served.
   package init(path: String, answer: [UInt8], pause: UInt32 = 0, connections: Int = 1) throws {
     self.path = path
-    descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    let listener = Descriptor(socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0))
+    self.listener = listener
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
     unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: Array(path.utf8)) }
     let size = socklen_t(MemoryLayout<sockaddr_un>.size)
-    let listener = descriptor
     let bound = unsafe withUnsafePointer(to: &address) { address in
-      unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe Glibc.bind(listener, $0, size) }
+      unsafe address.withMemoryRebound(to: sockaddr.self, capacity: 1) { unsafe Glibc.bind(listener.number, $0, size) }
     }
-    guard bound == 0, listen(listener, 8) == 0 else { throw Failure() }
+    guard bound == 0, listen(listener.number, 8) == 0 else { throw Failure() }
     let received = received
     PlainThread.start(named: "scripted") {
       for _ in 0..<connections {
-        let peer = accept(listener, nil, nil)
+        let peer = accept(listener.number, nil, nil)
         guard peer >= 0 else { return }
         let request = Self.request(from: peer)
         received.withLock { $0.append(request) }
@@ -42,9 +42,14 @@ package final class ScriptedServer: Sendable {
   /// What each connection sent up to a pause of its own.
   package var requests: [String] { received.withLock { $0 } }
 
-  package func stop() {
-    shutdown(descriptor, Int32(SHUT_RDWR))
-    close(descriptor)
+  /// Wakes the thread, which then ends.
+  package func stop() { shutdown(listener.number, Int32(SHUT_RDWR)) }
+
+  /// Closed when neither the server nor its thread has it any more: its number must not become another's before that.
+  private final class Descriptor: Sendable {
+    let number: Int32
+    init(_ number: Int32) { self.number = number }
+    deinit { close(number) }
   }
 
   private static func request(from peer: Int32) -> String {
