@@ -67,8 +67,8 @@ let package = Package(
     .executableTarget(
       name: "coffer",
       dependencies: [
-        "Service", "Store", "KeyRing", "Ciphers", "Configuration", "FastCGIClient", "HTTPClient", "AdminAPI", "HTTPMessages", "StrictJSON",
-        "SecretMemory", "CShim", "Threads",
+        "Service", "Store", "Model", "KeyRing", "Ciphers", "Configuration", "FastCGIClient", "HTTPClient", "AdminAPI", "HTTPMessages",
+        "StrictJSON", "SecretMemory", "CShim", "Threads",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict, linkerSettings: hardened),

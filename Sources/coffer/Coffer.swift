@@ -10,6 +10,7 @@ struct Coffer: ParsableCommand {
     discussion: "Exit codes: 0 done, 1 refused or failed (the reason is on standard error), 64 wrong usage.", version: Release.version,
     groupedSubcommands: [
       CommandGroup(name: "Host", subcommands: host),
+      CommandGroup(name: "Scopes", subcommands: scopes),
       CommandGroup(name: "Agent", subcommands: agent),
     ])
 
@@ -35,6 +36,10 @@ struct Coffer: ParsableCommand {
     Import.self, Export.self,
     Backup.self, Restore.self, Verify.self,
     Doctor.self,
+  ]
+
+  private static let scopes: [any ParsableCommand.Type] = [
+    Team.self, Project.self, AgentAccount.self, Member.self, Invite.self, SecretMetadata.self,
   ]
 
   private static let agentCommands = Set(agent.compactMap { $0.configuration.commandName })

@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Ciphers
 internal import Glibc
 internal import KeyRing
+internal import Model
 internal import SecretMemory
 internal import Service
 internal import Store
@@ -120,6 +121,9 @@ enum Moment {
     unsafe clock_gettime(CLOCK_REALTIME, &time)
     return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
   }
+
+  /// Unix milliseconds as RFC 3339.
+  static func text(_ milliseconds: Int64) -> String { UTCTime(unixMicroseconds: milliseconds * 1000).text }
 }
 
 enum Folder {

@@ -4,7 +4,8 @@ internal import StrictJSON
 
 struct Tenant: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Make, list, rename and delete tenants.", subcommands: [Create.self, List.self, Rename.self, Delete.self])
+    abstract: "Make, list, rename and delete tenants.",
+    subcommands: [Create.self, List.self, Rename.self, Delete.self, TenantSettings.self])
 
   struct Create: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Make a tenant and print its id.")

@@ -1,0 +1,77 @@
+internal import ArgumentParser
+internal import HTTPMessages
+internal import StrictJSON
+
+struct AgentAccount: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "agent", abstract: "Make agents, list them, switch them off and on, explain what they may do.",
+    subcommands: [Create.self, List.self, Show.self, Disable.self, Enable.self, Access.self, AgentKey.self])
+
+  struct Create: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Make an agent and print its id.", discussion: "A key for it: coffer agent key create ID")
+    @OptionGroup var tenant: TenantOption
+    @OptionGroup var json: JSONFlag
+    @Argument(help: "The agent's name.") var name: String
+    @Option(help: "What it is for.") var description: String?
+
+    func run() throws {
+      let body = JSONObject([("name", .text(name)), ("description", description.map(JSONValue.text))])
+      tenant.show(made: try tenant.send(.post, "/agents", body), asJSON: json.isOn)
+    }
+  }
+
+  struct List: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "List the agents.")
+    @OptionGroup var tenant: TenantOption
+    @OptionGroup var json: JSONFlag
+
+    func run() throws { try tenant.list("/agents", asJSON: json.isOn, ["id", "status", "name"]) }
+  }
+
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Print what is known of an agent, as JSON.")
+    @OptionGroup var tenant: TenantOption
+    @Argument(help: "The agent's id.") var id: String
+
+    func validate() throws { try IDRule.check(id) }
+    func run() throws { Output.line(try tenant.send(.get, "/agents/\(id)")) }
+  }
+
+  struct Disable: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Refuse every key of an agent from its next request on.")
+    @OptionGroup var tenant: TenantOption
+    @Argument(help: "The agent's id.") var id: String
+
+    func validate() throws { try IDRule.check(id) }
+    func run() throws {
+      try tenant.send(.post, "/agents/\(id)/disable")
+      print("agent \(id) is disabled")
+    }
+  }
+
+  struct Enable: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Take an agent's keys again.")
+    @OptionGroup var tenant: TenantOption
+    @Argument(help: "The agent's id.") var id: String
+
+    func validate() throws { try IDRule.check(id) }
+    func run() throws {
+      try tenant.send(.post, "/agents/\(id)/enable")
+      print("agent \(id) is enabled")
+    }
+  }
+
+  struct Access: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Explain what an agent may do in each scope, and why; as JSON.")
+    @OptionGroup var tenant: TenantOption
+    @Argument(help: "The agent's id.") var id: String
+
+    func validate() throws { try IDRule.check(id) }
+    func run() throws {
+      let answer = try AdminClient.send(
+        .get, "/admin/v1/tenants/\(tenant.tenant)/agents/\(id)/access", directory: Folder.absolute(tenant.directory.path))
+      print(String(decoding: (answer["data"] ?? .null).serialized(), as: UTF8.self))
+    }
+  }
+}

@@ -1,0 +1,96 @@
+internal import ArgumentParser
+internal import HTTPMessages
+internal import StrictJSON
+
+/// Keys with which agents call the scoped dialect.
+struct AgentKey: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "key", abstract: "Make, list, replace and end the keys of an agent.",
+    subcommands: [Create.self, List.self, Rotate.self, Revoke.self])
+
+  enum Capability: String, ExpressibleByArgument, CaseIterable { case list, read, decrypt, write, delete, history }
+
+  struct Owner: ParsableArguments {
+    @OptionGroup var tenant: TenantOption
+    @Argument(help: "The agent's id.") var agent: String
+
+    func validate() throws { try IDRule.check(agent) }
+    var path: String { "/agents/\(agent)/keys" }
+  }
+
+  struct Create: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Make a key and print it once.", discussion: "Standard output holds the key alone: coffer agent key create ID > agent.key")
+    @OptionGroup var owner: Owner
+    @OptionGroup var json: JSONFlag
+    @Option(help: "A name to know the key by.") var name = "made by coffer agent key create"
+    @Option(help: "Lifetime: a number with s, m, h or d; 90d without it.") var expires: String?
+    @Option(help: "Only these of the role's capabilities: list, read, decrypt, write, delete, history; may be given several times.")
+    var capability: [Capability] = []
+
+    func validate() throws {
+      if let expires, Key.Create.seconds(expires) == nil {
+        throw ValidationError("--expires takes a number with s, m, h or d, at most 3650d")
+      }
+    }
+
+    func run() throws {
+      let body = JSONObject([
+        ("name", .text(name)), ("expiresIn", expires.flatMap(Key.Create.seconds).map { .number(JSONNumber($0)) }),
+        ("capabilities", capability.isEmpty ? nil : .array(capability.map { .text("secrets:" + $0.rawValue) })),
+      ])
+      try ShownKey.print(try owner.tenant.send(.post, owner.path, body), asJSON: json.isOn)
+    }
+  }
+
+  struct List: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "List an agent's keys: ids and state, never the keys themselves.")
+    @OptionGroup var owner: Owner
+    @OptionGroup var json: JSONFlag
+
+    func run() throws { try owner.tenant.list(owner.path, asJSON: json.isOn, ["id", "status", "expiresAt", "lastUsedAt", "name"]) }
+  }
+
+  struct Rotate: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Make a key in the place of another, which works on for a while; print the new one once.")
+    @OptionGroup var owner: Owner
+    @OptionGroup var json: JSONFlag
+    @Argument(help: "The key's id.") var id: String
+    @Option(help: "How long the old key works on: a number with s, m, h or d, or 0.") var grace = "1d"
+
+    func validate() throws {
+      try IDRule.check(id)
+      guard grace == "0" || Key.Create.seconds(grace) != nil else {
+        throw ValidationError("--grace takes a number with s, m, h or d, or 0")
+      }
+    }
+
+    func run() throws {
+      let body = JSONObject([("graceSeconds", .number(JSONNumber(Key.Create.seconds(grace) ?? 0)))])
+      try ShownKey.print(try owner.tenant.send(.post, owner.path + "/\(id)/rotate", body), asJSON: json.isOn)
+    }
+  }
+
+  struct Revoke: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "End a key: its next request is refused.")
+    @OptionGroup var owner: Owner
+    @Argument(help: "The key's public id; never a whole key.") var id: String
+
+    func validate() throws { try IDRule.check(id) }
+    func run() throws {
+      try owner.tenant.send(.post, owner.path + "/\(id)/revoke")
+      print("key \(id) is revoked")
+    }
+  }
+}
+
+/// A key that an answer holds, on its only way out.
+enum ShownKey {
+  static func print(_ made: JSONObject, asJSON: Bool) throws {
+    guard let key = made["key"]?.string?.text else { throw Trouble("the answer holds no key") }
+    if asJSON { return Output.line(made) }
+    Swift.print(key)
+    Notice.print("key \(made["id"]?.string?.text ?? "") is shown once and kept nowhere")
+  }
+}
