@@ -89,6 +89,9 @@ package final class AdminAPI {
     case .verify: return try verify(request)
     case .importOpenHands: return try importOpenHands(try tenant(parameters), request)
     case .exportOpenHands: return try exportOpenHands(try tenant(parameters), request)
+    case .wireKeys: return .now(ok(wireKeys(), request))
+    case .rotateWireKey: return try rotateWireKey(request, principal)
+    case .retireWireKey: return try retireWireKey(parameters.first ?? "", request, principal)
     }
   }
 

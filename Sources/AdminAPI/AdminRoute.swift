@@ -7,6 +7,7 @@ enum AdminRoute: Sendable {
   case keys, createKey, revokeKey, rotateKey
   case auditEntries, auditHead, verifyAudit, exportAudit, trimAudit
   case importOpenHands, exportOpenHands
+  case wireKeys, rotateWireKey, retireWireKey
   case backUp, verify
 
   struct Entry: Sendable {
@@ -33,6 +34,9 @@ enum AdminRoute: Sendable {
     Entry(methods: [.post], pattern: "/admin/v1/tenants/{tenant}/audit/trim", route: .trimAudit),
     Entry(methods: [.post], pattern: "/admin/v1/tenants/{tenant}/import/openhands", route: .importOpenHands),
     Entry(methods: [.post], pattern: "/admin/v1/tenants/{tenant}/export/openhands", route: .exportOpenHands),
+    Entry(methods: [.get], pattern: "/admin/v1/wire-keys", route: .wireKeys),
+    Entry(methods: [.post], pattern: "/admin/v1/wire-keys/rotate", route: .rotateWireKey),
+    Entry(methods: [.delete], pattern: "/admin/v1/wire-keys/{id}", route: .retireWireKey),
     Entry(methods: [.post], pattern: "/admin/v1/backup", route: .backUp),
     Entry(methods: [.post], pattern: "/admin/v1/verify", route: .verify),
   ]

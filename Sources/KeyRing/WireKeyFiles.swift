@@ -40,21 +40,32 @@ package struct WireKeyFiles: Sendable {
     return keys
   }
 
-  /// Makes a new key in the place of the old one, which opens on. Another process sees the one or the other: at no moment
-  /// is there none.
-  ///
-  /// - Returns: the ids of the new key and of the old one.
-  package func rotate() throws(KeyFile.Failure) -> (new: String, old: String) {
-    let old = try key(at: path).id
-    let fresh = path + ".new"
-    unsafe unlink(fresh)
-    try write(to: fresh)
-    let new = try key(at: fresh).id
-    guard unsafe link(path, retiredPath(old)) == 0 || errno == EEXIST else { throw .system(path: retiredPath(old), errno: errno) }
-    guard unsafe rename(fresh, path) == 0 else { throw .system(path: path, errno: errno) }
-    try KeyFile.syncDirectory(of: path)
-    return (new, old)
+  /// A key that is made and not yet in use.
+  package struct Fresh: Sendable {
+    package let id: String
+    /// The key that it is to replace.
+    package let old: String
   }
+
+  /// Makes a new key beside the old one. Nothing uses it until `install`.
+  package func prepare() throws(KeyFile.Failure) -> Fresh {
+    let old = try key(at: path).id
+    unsafe unlink(path + Self.freshSuffix)
+    try write(to: path + Self.freshSuffix)
+    return Fresh(id: try key(at: path + Self.freshSuffix).id, old: old)
+  }
+
+  /// Puts a new key in the place of the old one, which opens on. Another process sees the one or the other: at no moment is
+  /// there none.
+  package func install(_ fresh: Fresh) throws(KeyFile.Failure) {
+    let retired = retiredPath(fresh.old)
+    guard unsafe link(path, retired) == 0 || errno == EEXIST else { throw .system(path: retired, errno: errno) }
+    guard unsafe rename(path + Self.freshSuffix, path) == 0 else { throw .system(path: path, errno: errno) }
+    try KeyFile.syncDirectory(of: path)
+  }
+
+  /// Takes back what `prepare` made.
+  package func discard() { unsafe unlink(path + Self.freshSuffix) }
 
   /// Ends a retired key: tokens under it open no more. False when there is no such key.
   package func retire(_ id: String) throws(KeyFile.Failure) -> Bool {
@@ -66,6 +77,7 @@ package struct WireKeyFiles: Sendable {
 
   private func retiredPath(_ id: String) -> String { path + Self.infix + id }
   private static let infix = ".retired-"
+  private static let freshSuffix = ".new"
 
   private func retiredIDs() throws(KeyFile.Failure) -> [String] {
     let (folder, name) = KeyFile.split(path)

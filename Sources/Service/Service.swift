@@ -14,11 +14,17 @@ package final class Service: Sendable {
     /// No key, or an unknown one, acts as the default tenant. Only for loopback and unix listeners.
     package var isOpen: Bool
     package var exposureAudit: ExposureAudit
+    /// Where wire keys that the environment does not give are kept; nil where nothing may change them.
+    package var wireKeyFiles: WireKeyFiles?
 
-    package init(environmentKeys: [SecretBytes] = [], isOpen: Bool = false, exposureAudit: ExposureAudit = .beforeReply) {
+    package init(
+      environmentKeys: [SecretBytes] = [], isOpen: Bool = false, exposureAudit: ExposureAudit = .beforeReply,
+      wireKeyFiles: WireKeyFiles? = nil
+    ) {
       self.environmentKeys = environmentKeys
       self.isOpen = isOpen
       self.exposureAudit = exposureAudit
+      self.wireKeyFiles = wireKeyFiles
     }
   }
 

@@ -73,7 +73,9 @@ package enum Obstacle: Sendable, Equatable {
   case auditDoesNotFit(Int64)
   /// The environment gives the wire key, under this variable.
   case wireKeyOfEnvironment(String)
-  case noWireKey
+  case wireKeyInUse, noWireKey
+  /// A key file that cannot be read or written: which and why.
+  case keyFile(String)
 
   package var text: String {
     switch self {
@@ -81,7 +83,9 @@ package enum Obstacle: Sendable, Equatable {
     case .defaultTenant: "The default tenant cannot be deleted."
     case .auditDoesNotFit(let sequence): "Entry \(sequence) of the chain does not fit; nothing was cut."
     case .wireKeyOfEnvironment(let variable):
-      "The wire key comes from \(variable): change it there, put the old value into OH_SECRET_KEYS_RETIRED_0, and restart."
+      "The environment gives the wire key (\(variable)): there, set OH_SECRET_KEY to the new one and OH_SECRET_KEYS_RETIRED_0 to the old one, and start the service anew."
+    case .wireKeyInUse: "That key seals; rotate it first."
+    case .keyFile(let message): message
     case .noWireKey: "There is no wire key to seal with; restore its file."
     }
   }

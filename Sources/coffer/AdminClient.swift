@@ -64,6 +64,11 @@ enum AdminClient {
     return configuration
   }
 
+  /// Whether a cofferd answers for the directory.
+  static func isServed(_ directory: String) throws -> Bool {
+    FastCGIClient(path: try settings(directory).controlSocket.value, timeout: 5).isReachable()
+  }
+
   private static func inProcess(_ method: HTTPMethod, _ uri: String, _ body: [UInt8], _ configuration: Configuration) throws -> JSONObject {
     guard unsafe access(configuration.directory.value + "/store", F_OK) == 0 else {
       throw Trouble("\(configuration.directory.value) holds no store; run: coffer init --dir \(configuration.directory.value)")
@@ -123,7 +128,8 @@ enum AdminClient {
       let store = try SQLiteStore(directory: directory, allowsNetworkFileSystem: configuration.allowsNetworkFilesystem.value)
       do {
         let service = try Service(
-          store: store, root: root, wire: try wireRing(configuration), options: Service.Options(), now: Moment.milliseconds)
+          store: store, root: root, wire: try wireRing(configuration),
+          options: Service.Options(wireKeyFiles: WireKeyFiles(path: configuration.wireKeyFile.value)), now: Moment.milliseconds)
         return (service, store)
       } catch {
         store.close()

@@ -27,12 +27,15 @@ struct Restart: ParsableCommand {
 
   func run() throws {
     let path = Folder.absolute(directory.path)
-    guard let old = ResponderPID.read(path), kill(old, SIGHUP) == 0 else { throw Trouble("no cofferd runs for \(path)") }
+    guard let (old, new) = try Self.startSuccessor(path) else { throw Trouble("no cofferd runs for \(path)") }
+    print("cofferd \(new) serves in the place of \(old)")
+  }
+
+  /// Waits until another process serves. nil when none runs.
+  static func startSuccessor(_ directory: String) throws -> (old: pid_t, new: pid_t)? {
+    guard let old = ResponderPID.read(directory), kill(old, SIGHUP) == 0 else { return nil }
     for _ in 0..<480 {
-      if let now = ResponderPID.read(path), now != old {
-        print("cofferd \(now) serves in the place of \(old)")
-        return
-      }
+      if let now = ResponderPID.read(directory), now != old { return (old, now) }
       usleep(25_000)
     }
     throw Trouble("cofferd \(old) serves on: its successor did not become ready; see its log")

@@ -98,7 +98,8 @@ struct Server {
   private var options: Service.Options {
     Service.Options(
       environmentKeys: configuration.sessionKeys, isOpen: configuration.isInsecureOpen.value,
-      exposureAudit: configuration.auditExposures.value == .batched ? .batched : .beforeReply)
+      exposureAudit: configuration.auditExposures.value == .batched ? .batched : .beforeReply,
+      wireKeyFiles: WireKeyFiles(path: configuration.wireKeyFile.value))
   }
 
   private func serve(_ service: Service, _ store: SQLiteStore) throws -> Int32 {

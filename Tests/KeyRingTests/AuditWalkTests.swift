@@ -1,0 +1,87 @@
+import KeyRing
+import SecretMemory
+import Testing
+
+@Suite struct AuditWalkTests {
+  private typealias Entry = (fields: AuditLink.Fields, hash: [UInt8], mac: [UInt8])
+  private let root: RootKey
+
+  init() throws { root = try RootKey(id: "0123456789abcdef", key: SecretBytes(copying: [UInt8](repeating: 7, count: 32))) }
+
+  private func chain(_ count: Int) throws -> [Entry] {
+    var entries: [Entry] = []
+    for number in 1...count {
+      let fields = AuditLink.Fields(sequence: UInt64(number), texts: ["t", "\(number)"])
+      let hash = AuditLink.hash(fields, after: entries.last?.hash)
+      entries.append((fields, hash, try root.auditMAC(hash)))
+    }
+    return entries
+  }
+
+  private func walk(_ entries: some Sequence<Entry>, checkpoint: [UInt8]? = nil, mark: AuditMark? = nil) -> AuditWalk {
+    var walk = AuditWalk(tenant: "t", checkpoint: checkpoint, root: root, mark: mark)
+    for entry in entries where !walk.take(entry.fields, hash: entry.hash, mac: entry.mac) { break }
+    walk.end()
+    return walk
+  }
+
+  private func checkpoint(_ entry: Entry, tenant: String = "t") throws -> [UInt8] {
+    try AuditCheckpoint(sequence: Int64(entry.fields.sequence), hash: entry.hash, at: 5, count: 3).bytes(tenant: tenant, root: root)
+  }
+
+  @Test func theWholeAndTheCutChainFit() throws {
+    let entries = try chain(9)
+    #expect(walk(entries).firstBad == nil && walk(entries).entries == 9)
+    let cut = walk(entries[4...], checkpoint: try checkpoint(entries[3]))
+    #expect(
+      cut.firstBad == nil && cut.entries == 5 && cut.checkpoint == AuditCheckpoint(sequence: 4, hash: entries[3].hash, at: 5, count: 3))
+  }
+
+  @Test func everyBitOfACheckpointCounts() throws {
+    let entries = try chain(6)
+    let genuine = try checkpoint(entries[2])
+    #expect(genuine.count == 92 && walk(entries[3...], checkpoint: genuine).firstBad == nil)
+    for bit in 0..<(genuine.count * 8) {
+      var forged = genuine
+      forged[bit / 8] ^= 1 << UInt8(bit % 8)
+      #expect(walk(entries[3...], checkpoint: forged).firstBad != nil, "bit \(bit)")
+    }
+    for wrong in [Array(genuine.dropLast()), genuine + [0], [], try checkpoint(entries[2], tenant: "u")] {
+      #expect(walk(entries[3...], checkpoint: wrong).firstBad != nil)
+    }
+    // None at all, one of an earlier or a later cut, more cut than it says, nothing left behind it.
+    #expect(walk(entries[3...]).firstBad == 1)
+    #expect(walk(entries[3...], checkpoint: try checkpoint(entries[1])).firstBad == 3)
+    #expect(walk(entries[3...], checkpoint: try checkpoint(entries[3])).firstBad == 5)
+    #expect(walk(entries[4...], checkpoint: genuine).firstBad == 4)
+    #expect(walk([], checkpoint: genuine).firstBad == 4)
+    #expect(walk(entries, checkpoint: genuine).firstBad == 4)
+  }
+
+  @Test func aNotedHeadIsLookedFor() throws {
+    let entries = try chain(6)
+    let genuine = try checkpoint(entries[2])
+    func mark(_ sequence: Int, _ hash: [UInt8]) -> AuditMark { AuditMark(sequence: Int64(sequence), hash: hash) }
+    let zeros = [UInt8](repeating: 0, count: 32)
+    #expect(walk(entries, mark: mark(0, zeros)).firstBad == nil)
+    for sequence in 1...6 {
+      #expect(walk(entries, mark: mark(sequence, entries[sequence - 1].hash)).firstBad == nil)
+      #expect(walk(entries, mark: mark(sequence, zeros)).firstBad == Int64(sequence))
+    }
+    #expect(walk(entries.prefix(5), mark: mark(6, entries[5].hash)).firstBad == 6)
+    #expect(walk([], mark: mark(1, entries[0].hash)).firstBad == 1)
+    #expect(walk(entries[3...], checkpoint: genuine, mark: mark(3, entries[2].hash)).firstBad == nil)
+    #expect(walk(entries[3...], checkpoint: genuine, mark: mark(3, zeros)).firstBad == 3)
+    let older = walk(entries[3...], checkpoint: genuine, mark: mark(2, zeros))
+    #expect(older.firstBad == nil && older.markIsCut)
+  }
+
+  /// Whoever has only the database can recompute hashes, not MACs.
+  @Test func aRewrittenChainHasNoMACs() throws {
+    let other = try RootKey(id: "0123456789abcdef", key: SecretBytes(copying: [UInt8](repeating: 8, count: 32)))
+    let forged = try chain(3).map { ($0.fields, $0.hash, try other.auditMAC($0.hash)) } as [Entry]
+    #expect(walk(forged).firstBad == 1)
+    var links = AuditWalk(tenant: "t", checkpoint: nil, root: nil)
+    #expect(forged.allSatisfy { links.take($0.fields, hash: $0.hash, mac: $0.mac) })
+  }
+}
