@@ -90,6 +90,9 @@ enum AgentTables {
 
   // MARK: - Language model
 
+  /// Tokens; a context window below this is refused when it is named.
+  private static let smallestWindow: Int64 = 16_384
+
   static let llm = Record([
     Field("model", .text(minimum: 1), nil),
     Field("api_key", .secret, .null),
@@ -149,6 +152,7 @@ enum AgentTables {
     Field("is_subscription", .truthiness, false),
   ]) { llm in
     guard let model = llm["model"]?.string else { return false }
+    if let window = llm["max_input_tokens"]?.number?.int64, window < smallestWindow { return false }
     if model.utf8.starts(with: "azure".utf8), llm["api_version"]?.isNull == true { llm["api_version"] = "2024-12-01-preview" }
     if model.utf8.starts(with: "openai/".utf8), let url = llm["base_url"]?.string,
       url == "https://api.openai.com" || url == "https://api.openai.com/"

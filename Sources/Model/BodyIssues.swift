@@ -51,7 +51,7 @@ struct BodyIssues {
     case .truthiness: break
     case .secretMap, .headerMap:
       members(value, location) { walk, member, place in
-        if member.string == nil, !(walk.isSparse && member.isNull) { walk.issues.append(.notText(place)) }
+        if member.string == nil, !(walk.isSparse && location.count == 2 && member.isNull) { walk.issues.append(.notText(place)) }
       }
     case .map(let shape): members(value, location) { $0.check(shape, $1, $2) }
     case .screened, .object, .contextSecrets: if value.object == nil { issues.append(.notDictionary(location)) }

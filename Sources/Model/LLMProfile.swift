@@ -90,6 +90,9 @@ package struct LLMProfile: Sendable {
     return id.text
   }
 
+  /// The same as it was given: an empty one names nothing and is shown all the same.
+  package var connectionID: JSONValue { llm["provider_connection_id"] ?? .null }
+
   package var hasKey: Bool { llm["api_key"]?.string.map { !$0.isBlank } ?? false }
   package var model: JSONValue { llm["model"] ?? .null }
   package var baseURL: JSONValue { llm["base_url"] ?? .null }

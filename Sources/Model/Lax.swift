@@ -6,28 +6,44 @@ enum Lax {
     let number = try whole(value)
     switch rule {
     case .any: break
-    case .atLeast(let least): guard number >= least else { throw Validator.Invalid() }
-    case .above(let limit): guard number > limit else { throw Validator.Invalid() }
+    case .atLeast(let least): guard number.isAtLeast(least) else { throw Validator.Invalid() }
+    case .above(let limit): guard number.isAtLeast(limit + 1) else { throw Validator.Invalid() }
     }
-    return .number(JSONNumber(number))
+    return .number(number.json)
   }
 
-  private static func whole(_ value: JSONValue) throws(Validator.Invalid) -> Int64 {
+  private static func whole(_ value: JSONValue) throws(Validator.Invalid) -> Whole {
     switch value {
-    case .bool(let truth): return truth ? 1 : 0
+    case .bool(let truth): return Whole(truth ? 1 : 0)
     case .number(let number):
-      if let integer = number.int64 { return integer }
+      if let whole = Whole(numeral: number.text) { return whole }
       guard let double = number.double, let integer = Int64(exactly: double) else { throw Validator.Invalid() }
-      return integer
+      return Whole(integer)
     case .string(let text):
-      let trimmed = text.trimmed
-      if let integer = Int64(trimmed) { return integer }
-      // A fraction of zeros is none: "7.0" is 7, "7.5" is not a whole number, "7e0" is not a numeral here.
-      let parts = trimmed.split(separator: ".", omittingEmptySubsequences: false)
-      guard parts.count == 2, parts[1].utf8.allSatisfy({ $0 == 0x30 }), let integer = Int64(parts[0]) else { throw Validator.Invalid() }
-      return integer
+      // A fraction of zeros is none: "7.0" is 7; "7.5" and "7." are not whole numbers, "7e0" is not a numeral here.
+      let parts = try ungrouped(text.trimmed).split(separator: UInt8(ascii: "."), maxSplits: 1, omittingEmptySubsequences: false)
+      guard parts.count == 1 || (!parts[1].isEmpty && parts[1].allSatisfy { $0 == 0x30 }), let whole = Whole(numeral: parts[0]) else {
+        throw Validator.Invalid()
+      }
+      return whole
     case .null, .array, .object: throw Validator.Invalid()
     }
+  }
+
+  /// Digits may be grouped by single underscores: "1_000".
+  private static func ungrouped(_ text: [UInt8]) throws(Validator.Invalid) -> [UInt8] {
+    func isDigit(_ index: Int) -> Bool { text.indices.contains(index) && (0x30...0x39).contains(text[index]) }
+    for (index, byte) in text.enumerated() where byte == UInt8(ascii: "_") {
+      guard isDigit(index - 1), isDigit(index + 1) else { throw Validator.Invalid() }
+    }
+    return text.filter { $0 != UInt8(ascii: "_") }
+  }
+
+  /// A decimal numeral in a text: no hexadecimal form, no name of a number.
+  private static func decimal(_ text: JSONString) throws(Validator.Invalid) -> Double? {
+    let numeral = try ungrouped(text.trimmed)
+    guard numeral.allSatisfy({ (0x30...0x39).contains($0) || "+-.eE".utf8.contains($0) }) else { return nil }
+    return Double(String(decoding: numeral, as: UTF8.self))
   }
 
   static func number(_ value: JSONValue, _ rule: NumberRule) throws(Validator.Invalid) -> JSONValue {
@@ -35,7 +51,7 @@ enum Lax {
     switch value {
     case .bool(let truth): number = truth ? 1 : 0
     case .number(let text): number = text.double
-    case .string(let text): number = Double(text.trimmed)
+    case .string(let text): number = try decimal(text)
     case .null, .array, .object: number = nil
     }
     guard let number, number.isFinite else { throw Validator.Invalid() }
@@ -82,8 +98,38 @@ enum Lax {
 }
 
 extension JSONString {
-  fileprivate var trimmed: String {
+  fileprivate var trimmed: [UInt8] {
     func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
-    return String(decoding: utf8.drop(while: isBlank).reversed().drop(while: isBlank).reversed(), as: UTF8.self)
+    return utf8.drop(while: isBlank).reversed().drop(while: isBlank).reversed()
   }
+}
+
+/// A whole number of any size, up to 4,300 digits.
+private struct Whole {
+  private let isNegative: Bool
+  /// Without leading zeros.
+  private let digits: [UInt8]
+
+  private static let longest = 4300
+
+  init(_ number: Int64) {
+    isNegative = number < 0
+    digits = Array(String(number.magnitude).utf8)
+  }
+
+  /// Reads a sign and digits; nil for anything else.
+  init?(numeral: some Collection<UInt8>) {
+    var rest = numeral[...]
+    isNegative = rest.first == UInt8(ascii: "-")
+    if isNegative || rest.first == UInt8(ascii: "+") { rest = rest.dropFirst() }
+    guard !rest.isEmpty, rest.count <= Self.longest, rest.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+    let significant = rest.drop { $0 == 0x30 }
+    digits = significant.isEmpty ? [0x30] : Array(significant)
+  }
+
+  private var text: [UInt8] { isNegative && digits != [0x30] ? [UInt8(ascii: "-")] + digits : digits }
+  var json: JSONNumber { JSONNumber(validated: text) }
+
+  /// What does not fit 64 bits lies beyond every limit of the tables.
+  func isAtLeast(_ limit: Int64) -> Bool { json.int64.map { $0 >= limit } ?? !isNegative }
 }

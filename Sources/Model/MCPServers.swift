@@ -46,7 +46,7 @@ extension SettingsDocument {
     case (.remove, _?): servers[key] = nil
     case (.add(let body), nil): servers[key] = .object(try Self.server(body.object, base: .null, opening))
     case (.merge(let body), let stored?):
-      servers[key] = .object(try Self.server(Self.merged(stored, body.object), base: .object(stored), opening))
+      servers[key] = .object(try Self.server(try Self.merged(stored, body.object), base: .object(stored), opening))
     }
     var result = self
     result.setAgentMember(Self.servers, .object(servers))
@@ -63,12 +63,13 @@ extension SettingsDocument {
     return server
   }
 
-  /// A merge patch; what an `auth` leaves out, nulls or masks stays as it is stored.
-  private static func merged(_ stored: JSONObject, _ patch: JSONObject) -> JSONObject {
+  /// A merge patch; what an `auth` leaves out, nulls, masks or empties stays as it is stored, however deep.
+  private static func merged(_ stored: JSONObject, _ patch: JSONObject) throws(MCPFailure) -> JSONObject {
     var patch = patch
-    if let auth = patch["auth"]?.object {
-      patch["auth"] = .object(
-        JSONObject(uniqueMembers: auth.members.filter { !$0.value.isNull && $0.value != .string(Redaction.mask) }))
+    if let auth = patch["auth"], !auth.isNull {
+      // Tokens are opened where the merged server is checked.
+      var validator = Validator(base: .null) { _ in .notAToken }
+      do { patch["auth"] = try validator.check(MCPTables.auth, auth) } catch { throw .settings(.invalid) }
     }
     return Merge.nested(stored, patch)
   }

@@ -31,14 +31,18 @@ enum MCPTables {
     case nil: break
     case _?: if !has("url") { return "remote MCP servers require 'url'" }
     }
-    let namesAuthorization = server["headers"]?.object?.members.contains { isAuthorization($0.name) } ?? false
+    // A header without a value is none.
+    let namesAuthorization =
+      server["headers"]?.object?.members.contains { header in
+        isAuthorization(header.name) && header.value.string.map { !$0.isBlank && $0 != Redaction.mask } ?? true
+      } ?? false
     guard has("auth"), namesAuthorization else { return nil }
     return "'auth' cannot be combined with an explicit top-level 'Authorization' header; use auth.strategy='header' instead."
   }
 
   static func isAuthorization(_ name: JSONString) -> Bool { name.text.lowercased() == "authorization" }
 
-  private static let auth = Shape.tagged(
+  static let auth = Shape.tagged(
     .init(
       member: "strategy", fallback: nil,
       variants: [
@@ -46,7 +50,7 @@ enum MCPTables {
         Shape.Variant("api_key", strategy("api_key", [Field("value", .secret, .null), Field("header_name", .text(), .null)])),
         Shape.Variant("bearer", strategy("bearer", [Field("value", .secret, .null)])),
         Shape.Variant("basic", strategy("basic", [Field("username", .text(), nil), Field("password", .secret, .null)])),
-        Shape.Variant("header", strategy("header", [Field("headers", .secretMap, .null)])),
+        Shape.Variant("header", strategy("header", [Field("headers", .secretMap, [:])])),
         Shape.Variant(
           "oauth2", strategy("oauth2", [Field("authentication", .record(authentication), .null), Field("state", .record(state), .null)])),
       ]))

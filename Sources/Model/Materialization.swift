@@ -27,7 +27,7 @@ package struct Materialization: Sendable {
       uniqueMembers: configured.members.filter { member in wanted?.contains(member.name.text) ?? true })
     dangling = (wanted ?? []).filter { configured[JSONString($0)] == nil }
     switch model {
-    case .missing: errors.append("LLM profile '\(profile.llmProfile ?? "")' not found")
+    case .missing: errors.append(Self.notFound(profile.llmProfile ?? ""))
     case .unusable(let reason): errors.append(reason)
     case .notNamed, .found: break
     }
@@ -38,6 +38,12 @@ package struct Materialization: Sendable {
     case .success: break
     case .failure(let reason): errors.append("Failed to build agent settings: " + reason.text)
     }
+  }
+
+  private static func notFound(_ name: String) -> String {
+    if ProfileName.isValid(Array(name.utf8)) { return "LLM profile '\(name)' not found" }
+    let rule = "Profile names must be 1-64 characters, start with a letter or digit, and contain only letters, digits, '.', '_', or '-'."
+    return "Could not load LLM profile '\(name)': Invalid profile name: '\(name)'. \(rule)"
   }
 
   private struct Unbuildable: Error { let text: String }

@@ -15,7 +15,7 @@ package struct ProviderConnection: Sendable {
   private static let urlLimit = 2048
   private static let members: [JSONString] = ["display_name", "provider", "api_key", "base_url"]
 
-  /// Reads the body of a POST. A key that is a mask or blank is none (decisions D1, D6).
+  /// Reads the body of a POST. A mask stands for no key and is refused (decision D1); a blank one is none.
   package init(creating body: JSONValue, id: String, now: Int64) throws(BodyError) {
     guard let object = body.object else { throw BodyError(issues: [.notObject(["body"])]) }
     var issues: [ValidationIssue] = []
@@ -30,7 +30,7 @@ package struct ProviderConnection: Sendable {
     displayName = name
     self.provider = provider ?? "custom"
     baseURL = url
-    apiKey = key
+    apiKey = key.isBlank ? nil : key
     createdAt = now
     updatedAt = now
   }
@@ -78,8 +78,8 @@ package struct ProviderConnection: Sendable {
     let provider: JSONString?
     /// nil keeps, a null inside clears.
     let baseURL: JSONString??
-    /// nil keeps; a mask or an empty text keeps too.
-    let apiKey: JSONString?
+    /// nil keeps, as a mask does; a nil inside clears, which an empty or blank text asks for.
+    let apiKey: JSONString??
     package let isEmpty: Bool
     package let clearsKey: Bool
 
@@ -92,7 +92,7 @@ package struct ProviderConnection: Sendable {
       baseURL = object["base_url"] == nil ? nil : .some(url)
       switch object["api_key"] {
       case nil, .null?: apiKey = nil
-      case .string(let key)?: apiKey = key.isBlank || key == Redaction.mask ? nil : key
+      case .string(let key)?: apiKey = key == Redaction.mask ? nil : .some(key.isBlank ? nil : key)
       case _?:
         apiKey = nil
         issues.append(.notText(["body", "api_key"]))
@@ -152,7 +152,7 @@ package struct ProviderConnection: Sendable {
     switch object["api_key"] {
     case nil: issues.append(.missing(place))
     case .string(let key)?:
-      if !key.isBlank, key != Redaction.mask { return key }
+      if !key.utf8.isEmpty, key != Redaction.mask { return key }
       let context = JSONObject(uniqueMembers: [
         .init(name: "field_type", value: "Value"), .init(name: "min_length", value: 1), .init(name: "actual_length", value: 0),
       ])

@@ -65,7 +65,7 @@ package struct ValidationIssue: Sendable, Equatable {
   }
 
   static func notBoolean(_ value: JSONValue, _ location: [Step]) -> Self {
-    value.string == nil && value.number == nil
+    value.string == nil && (value.number.map { (try? Lax.integer(.number($0), .any)) == nil } ?? true)
       ? Self("bool_type", location, "Input should be a valid boolean")
       : Self("bool_parsing", location, "Input should be a valid boolean, unable to interpret input")
   }

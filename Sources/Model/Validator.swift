@@ -68,7 +68,7 @@ struct Validator {
     return try body(&self)
   }
 
-  private mutating func check(_ shape: Shape, _ value: JSONValue) throws(Invalid) -> JSONValue {
+  mutating func check(_ shape: Shape, _ value: JSONValue) throws(Invalid) -> JSONValue {
     switch shape {
     case .text(let minimum):
       guard let text = value.string, text.utf8.count >= minimum else { throw Invalid() }
@@ -235,6 +235,8 @@ enum SecretSources {
 }
 
 extension JSONString {
-  /// Empty or white space only.
-  var isBlank: Bool { utf8.allSatisfy { $0 == 0x20 || (0x09...0x0D).contains($0) } }
+  /// Empty or white space only, with the separators that the recorded server strips as white space too.
+  var isBlank: Bool {
+    String(decoding: utf8, as: UTF8.self).unicodeScalars.allSatisfy { $0.properties.isWhitespace || (0x1C...0x1F).contains($0.value) }
+  }
 }

@@ -27,7 +27,7 @@ extension Desk {
     let profiles = try service.profiles(tenant: principal.tenant, in: reader).map { name, profile in
       let connection = connections.first { $0.id == profile.connection }
       return ProfileSummary(
-        name: name, profile: profile, isBroken: profile.connection != nil && connection == nil,
+        name: name, profile: profile, isBroken: !profile.connectionID.isNull && connection == nil,
         hasKey: profile.hasKey || connection?.apiKey != nil)
     }
     let row = try service.settingsRow(tenant: principal.tenant, in: reader)

@@ -27,7 +27,7 @@ package struct CORSPolicy: Sendable {
     return matchesPattern?(origin) ?? false
   }
 
-  /// The host between `://` and an optional port; nil when the text is not an origin.
+  /// The host between `://` and an optional port, in lower case; nil when the text is not an origin.
   private static func host(of origin: String) -> String? {
     let bytes = Array(origin.utf8)
     guard let colon = bytes.firstIndex(of: UInt8(ascii: ":")), colon > 0, bytes.count > colon + 3,
@@ -36,7 +36,7 @@ package struct CORSPolicy: Sendable {
     let rest = bytes[(colon + 3)...]
     let end = rest.firstIndex(of: UInt8(ascii: ":")) ?? rest.endIndex
     guard rest[end...].dropFirst().allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
-    return String(decoding: rest[..<end], as: UTF8.self)
+    return String(decoding: rest[..<end], as: UTF8.self).lowercased()
   }
 
   /// The answer to a preflight, or nil when the request is none.

@@ -42,6 +42,7 @@ enum OpenAPI {
     switch route {
     case .serverInfo, .alive, .ready, .documentation, .openAPI: [200]
     case .initialisation: [404]
+    case .initialise: [401]
     case .settings: [200, 304, 400, 401, 403, 503]
     case .changeSettings: [200, 400, 401, 403, 404, 412, 413, 415, 422, 503, 507]
     case .agentSchema, .conversationSchema: [200, 401, 403]

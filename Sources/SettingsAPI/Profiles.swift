@@ -11,7 +11,7 @@ extension SettingsAPI {
     let list = profiles.map { summary -> JSONValue in
       [
         "name": .string(JSONString(summary.name)), "model": summary.profile.model, "base_url": summary.profile.baseURL,
-        "provider_connection_id": summary.profile.connection.map { .string(JSONString($0)) } ?? .null,
+        "provider_connection_id": summary.profile.connectionID,
         "provider_connection_broken": .bool(summary.isBroken), "api_key_set": .bool(summary.hasKey),
       ]
     }

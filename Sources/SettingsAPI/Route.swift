@@ -2,7 +2,7 @@ internal import HTTPMessages
 
 /// Everything the settings dialect answers. The table drives routing, `/docs` and `/openapi.json`.
 enum Route: Sendable {
-  case serverInfo, alive, ready, initialisation, documentation, openAPI
+  case serverInfo, alive, ready, initialisation, initialise, documentation, openAPI
   case settings, changeSettings, agentSchema, conversationSchema
   case secrets, putSecret, secretValue, deleteSecret
   case addMCPServer, changeMCPServer, removeMCPServer
@@ -28,6 +28,7 @@ enum Route: Sendable {
     Entry(methods: [.get], pattern: "/redoc", route: .documentation),
     Entry(methods: [.get], pattern: "/openapi.json", route: .openAPI),
     Entry(methods: [.get], pattern: "/api/init", route: .initialisation),
+    Entry(methods: [.post], pattern: "/api/init", route: .initialise),
     Entry(methods: [.get], pattern: "/api/settings", route: .settings),
     Entry(methods: [.patch], pattern: "/api/settings", route: .changeSettings),
     Entry(methods: [.get], pattern: "/api/settings/agent-schema", route: .agentSchema),
@@ -79,7 +80,7 @@ enum Route: Sendable {
   /// True where no key is asked for (spec section 1.2).
   var isOpen: Bool {
     switch self {
-    case .serverInfo, .alive, .ready, .initialisation, .documentation, .openAPI: true
+    case .serverInfo, .alive, .ready, .initialisation, .initialise, .documentation, .openAPI: true
     default: false
     }
   }
@@ -90,6 +91,7 @@ enum Route: Sendable {
     case .alive: "The process runs"
     case .ready: "The store can be used"
     case .initialisation: "Deferred initialisation, which this server does not have"
+    case .initialise: "Start a deferred server: refused, as there is no key that may"
     case .documentation: "This page"
     case .openAPI: "Machine-readable description"
     case .settings: "The settings document, redacted unless X-Expose-Secrets says otherwise"

@@ -151,7 +151,7 @@ package final class SettingsAPI {
     case .addWorkspaceParents: return try addWorkspaces(.parents, request, principal)
     case .removeWorkspace: return try removeWorkspace(.workspaces, request, principal)
     case .removeWorkspaceParent: return try removeWorkspace(.parents, request, principal)
-    case .serverInfo, .alive, .ready, .initialisation, .documentation, .openAPI: return .now(openAnswer(route))
+    case .serverInfo, .alive, .ready, .initialisation, .initialise, .documentation, .openAPI: return .now(openAnswer(route))
     }
   }
 

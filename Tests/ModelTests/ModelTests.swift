@@ -49,7 +49,11 @@ private func redacted(_ document: SettingsDocument) throws -> JSONValue {
     "{\"llm\":{\"top_p\":1.5}}",
     "{\"llm\":{\"num_retries\":7.5}}", "{\"llm\":{\"num_retries\":-1}}", "{\"llm\":{\"stream\":\"maybe\"}}",
     "{\"llm\":{\"auth_type\":\"x\"}}",
-    "{\"llm\":{\"temperature\":1e999}}", "{\"tools\":[{\"name\":\" \"}]}", "{\"tools\":{}}", "{\"agent\":5}", "{\"agent_kind\":\"robot\"}",
+    "{\"llm\":{\"temperature\":1e999}}", "{\"llm\":{\"temperature\":\"0x10\"}}", "{\"llm\":{\"temperature\":\"inf\"}}",
+    "{\"llm\":{\"num_retries\":\"7.\"}}", "{\"llm\":{\"num_retries\":\"1__0\"}}", "{\"llm\":{\"num_retries\":\"_1\"}}",
+    "{\"llm\":{\"num_retries\":-9223372036854775809}}", "{\"llm\":{\"num_retries\":1e300}}", "{\"llm\":{\"max_input_tokens\":16383}}",
+    "{\"mcp_config\":{\"a\":{\"url\":\"u\",\"auth\":{\"strategy\":\"header\",\"headers\":null}}}}", "{\"tools\":[{\"name\":\" \"}]}",
+    "{\"tools\":{}}", "{\"agent\":5}", "{\"agent_kind\":\"robot\"}",
     "{\"agent_kind\":5}", "{\"mcp_config\":{\"a\":{\"unknown\":1}}}", "{\"mcp_config\":{\"a\":{\"transport\":\"stdio\"}}}",
     "{\"mcp_config\":{\"a\":{\"transport\":\"http\"}}}", "{\"mcp_config\":{\"a\":{\"url\":\"u\",\"enabled\":null}}}",
     "{\"mcp_config\":{\"a\":{\"headers\":{\"A\":null}}}}", "{\"mcp_config\":{\"a\":{\"auth\":\"bearer\"}}}",
@@ -62,6 +66,10 @@ private func redacted(_ document: SettingsDocument) throws -> JSONValue {
   private static let conversions: [(String, JSONValue)] = [
     ("{\"llm\":{\"num_retries\":\"7\",\"timeout\":true,\"temperature\":\"0.5\"}}", ["num_retries": 7, "timeout": 1]),
     ("{\"llm\":{\"num_retries\":7.0,\"stream\":\"YES\",\"drop_params\":0}}", ["num_retries": 7, "stream": true, "drop_params": false]),
+    ("{\"llm\":{\"num_retries\":\"1_000\",\"max_input_tokens\":16384}}", ["num_retries": 1000, "max_input_tokens": 16384]),
+    ("{\"llm\":{\"num_retries\":9223372036854775807,\"timeout\":\" +007.0 \"}}", ["num_retries": 9_223_372_036_854_775_807, "timeout": 7]),
+    // White space of any script is none of a secret.
+    ("{\"llm\":{\"api_key\":\"\u{A0}\u{2003}\\u001f\"}}", ["api_key": nil]),
     ("{\"llm\":{\"model\":\"azure/x\"}}", ["api_version": "2024-12-01-preview"]),
     ("{\"llm\":{\"model\":\"openai/x\",\"base_url\":\"https://api.openai.com/\"}}", ["base_url": nil]),
     ("{\"llm\":null}", ["model": "gpt-5.5"]),
@@ -71,6 +79,13 @@ private func redacted(_ document: SettingsDocument) throws -> JSONValue {
   func converts(_ diff: String, _ expected: JSONValue) throws {
     let llm = try plain(apply(agent: diff))["llm"]
     for member in expected.object?.members ?? [] { #expect(llm[member.name] == member.value) }
+  }
+
+  @Test func wholeNumbersKeepEveryDigit() throws {
+    let text = "123456789012345678901234567890"
+    let llm = try plain(apply(agent: "{\"llm\":{\"num_retries\":\(text),\"seed\":\"-\(text)\"}}"))["llm"]
+    #expect(llm["num_retries"] == .number(JSONNumber(validated: Array(text.utf8))))
+    #expect(llm["seed"] == .number(JSONNumber(validated: Array("-\(text)".utf8))))
   }
 
   @Test func nullsResetAndKindsStartOver() throws {

@@ -47,14 +47,65 @@ import Testing
       ])
   }
 
+  @Test func whatIsEmptyInAnAuthStaysAsItIsHoweverDeep() throws {
+    let rig = try Rig(open: true)
+    let state = #""state":{"tokens":{"access_token":"value-1","refresh_token":"value-2"},"client_info":{"client_secret":"value-3","n":1}}"#
+    let body = #"{"url":"u","auth":{"strategy":"oauth2","authentication":{"type":"oauth","client_secret":"value-4"},"# + state + "}}"
+    #expect(try rig.send(.post, "/api/settings/mcp/x", body: body).status == 201)
+    let before = try settings(rig)["mcp_config"]["x"]["auth"]
+    for auth in [
+      #""authentication":{"type":"oauth","client_secret":""}"#, #""state":{"tokens":null}"#, #""state":{"tokens":{"access_token":""}}"#,
+      #""state":{"tokens":{"access_token":"value-1","refresh_token":null}}"#, #""state":{"client_info":{"client_secret":"**********"}}"#,
+    ] {
+      #expect(try rig.send(.patch, "/api/settings/mcp/x", body: "{\"auth\":{\"strategy\":\"oauth2\",\(auth)}}").status == 200)
+      #expect(try settings(rig)["mcp_config"]["x"]["auth"] == before, "\(auth)")
+    }
+  }
+
+  @Test(arguments: [("", 201), ("**********", 201), ("x", 422)])
+  func anAuthorizationHeaderWithoutAValueIsNone(_ value: String, _ status: Int) throws {
+    let body = #"{"url":"u","auth":{"strategy":"none"},"headers":{"Authorization":""# + value + #""}}"#
+    #expect(try Rig(open: true).send(.post, "/api/settings/mcp/x", body: body).status == status)
+  }
+
+  @Test(arguments: [(#"{"api_key":"**********"}"#, true), (#"{"api_key":""}"#, false), (#"{"api_key":" "}"#, false)])
+  func anEmptyKeyClearsAConnectionsKey(_ body: String, _ remains: Bool) throws {
+    let rig = try Rig(open: true)
+    let reply = try rig.send(.patch, "/api/llm/provider-connections/\(try connect(rig, key: "value-1"))", body: body)
+    #expect(reply.status == 200 && reply.json["api_key_set"] == .bool(remains))
+  }
+
+  @Test(arguments: [(" ", 201), ("", 422), ("**********", 422)])
+  func aBlankKeyIsNone(_ key: String, _ status: Int) throws {
+    let body = "{\"display_name\":\"n\",\"api_key\":\"\(key)\"}"
+    let reply = try Rig(open: true).send(.post, "/api/llm/provider-connections", body: body)
+    #expect(reply.status == status && (status != 201 || reply.json["api_key_set"] == false))
+  }
+
+  @Test func anEmptyConnectionIsShownAndBroken() throws {
+    let rig = try Rig(open: true)
+    try save(rig, "a", #"{"model":"m","provider_connection_id":""}"#)
+    let profile = try rig.send(.get, "/api/profiles").json["profiles"].array?.first ?? .null
+    #expect(profile["provider_connection_id"] == "" && profile["provider_connection_broken"] == true)
+  }
+
+  @Test func nobodyMayInitialise() throws {
+    #expect(try Rig(open: true).send(.post, "/api/init").status == 401)
+  }
+
   @Test func aStoredAuthSurvivesItsMask() throws {
     let rig = try Rig(open: true)
     let body = #"{"url":"https://x.example.com","auth":{"strategy":"bearer","value":"value-1"}}"#
     #expect(try rig.send(.post, "/api/settings/mcp/x", body: body).status == 201)
-    for auth in [#"{"strategy":"bearer","value":"**********"}"#, #"{"strategy":"bearer","value":null}"#, #"{"strategy":"bearer"}"#] {
+    for auth in [
+      #"{"strategy":"bearer","value":"**********"}"#, #"{"strategy":"bearer","value":null}"#, #"{"strategy":"bearer","value":""}"#,
+      #"{"strategy":"bearer"}"#,
+    ] {
       #expect(try rig.send(.patch, "/api/settings/mcp/x", body: "{\"auth\":\(auth)}").status == 200)
       #expect(try settings(rig)["mcp_config"]["x"]["auth"]["value"] == "value-1")
     }
+    let null = try rig.send(.patch, "/api/settings/mcp/x", body: #"{"auth":{"strategy":"header","headers":{"A":null}}}"#)
+    #expect(null.status == 422 && null.json["detail"].array?.first?["type"] == "string_type")
     #expect(try rig.send(.patch, "/api/settings/mcp/x", body: #"{"auth":null}"#).status == 200)
     #expect(try settings(rig)["mcp_config"]["x"]["auth"] == .null)
   }
@@ -158,8 +209,8 @@ import Testing
     #expect(try rig.send(.patch, "/api/settings", body: #"{"active_profile":"linked"}"#).status == 200)
     #expect(try settings(rig)["llm"]["api_key"] == "value-shared")
     #expect(try settings(rig)["llm"]["base_url"] == "u1")
-    // A rotation reaches the settings that came from it; a mask and an empty text rotate nothing.
-    for (body, key) in [(#""**********""#, "value-shared"), (#""""#, "value-shared"), (#""value-new""#, "value-new")] {
+    // A rotation reaches the settings that came from it; a mask rotates nothing.
+    for (body, key) in [(#""**********""#, "value-shared"), (#""value-new""#, "value-new")] {
       #expect(try rig.send(.patch, "/api/llm/provider-connections/\(id)", body: "{\"api_key\":\(body)}").status == 200)
       #expect(try settings(rig)["llm"]["api_key"].text == key)
     }
@@ -183,7 +234,7 @@ import Testing
 
   @Test func connectionsWithoutAKeyAreRefused() throws {
     let rig = try Rig(open: true)
-    for key in [#""""#, #""   ""#, #""**********""#, "null", "5"] {
+    for key in [#""""#, #""**********""#, "null", "5"] {
       let body = "{\"display_name\":\"x\",\"api_key\":\(key)}"
       #expect(try rig.send(.post, "/api/llm/provider-connections", body: body).status == 422)
     }
