@@ -4,13 +4,16 @@ package struct TenantRow: Sendable, Equatable {
   package var name: String
   package var createdAt: Int64
   package var activeKEKVersion: UInt32
+  /// A JSON object of what differs from the defaults; empty when nothing does.
+  package var settings: String
   package var mac: [UInt8]
   package var isDeleted: Bool { activeKEKVersion == 0 }
-  package init(id: String, name: String, createdAt: Int64, activeKEKVersion: UInt32, mac: [UInt8]) {
+  package init(id: String, name: String, createdAt: Int64, activeKEKVersion: UInt32, settings: String = "", mac: [UInt8]) {
     self.id = id
     self.name = name
     self.createdAt = createdAt
     self.activeKEKVersion = activeKEKVersion
+    self.settings = settings
     self.mac = mac
   }
 }
@@ -44,7 +47,7 @@ package struct APIKeyRow: Sendable, Equatable {
   /// 16 characters of 0-9A-Za-z; public.
   package var id: String
   package var tenant: String
-  /// `session` (settings dialect) or `admin`; others come with the scoped dialect.
+  /// `session` (settings dialect), `admin`, `agent` or `child` (a short-lived token of an agent key).
   package var kind: String
   /// For session keys the level: `masked`, `frontend`, `backend`, `lookup`.
   package var role: String
@@ -55,11 +58,12 @@ package struct APIKeyRow: Sendable, Equatable {
   /// Unix milliseconds; nil = never.
   package var expiresAt: Int64?
   package var revokedAt: Int64?
+  /// What agent keys and child tokens have besides; nil for the others.
+  package var agent: AgentKeyPart?
   package var mac: [UInt8]
   package init(
     id: String, tenant: String, kind: String, role: String, name: String, digest: [UInt8], createdAt: Int64, expiresAt: Int64?,
-    revokedAt: Int64?,
-    mac: [UInt8]
+    revokedAt: Int64?, agent: AgentKeyPart? = nil, mac: [UInt8]
   ) {
     self.id = id
     self.tenant = tenant
@@ -70,7 +74,30 @@ package struct APIKeyRow: Sendable, Equatable {
     self.createdAt = createdAt
     self.expiresAt = expiresAt
     self.revokedAt = revokedAt
+    self.agent = agent
     self.mac = mac
+  }
+}
+
+/// The part of a key's row that only agent keys and child tokens have.
+package struct AgentKeyPart: Sendable, Equatable {
+  package var agent: String
+  /// Of a child token: the id of the key it came from; empty otherwise.
+  package var parent: String
+  /// A JSON object: capabilities, scopes, secret ids, networks, rate limits.
+  package var grants: String
+  package var createdBy: String
+  /// nil = any number.
+  package var maxUses: Int64?
+  /// The key was replaced by another and ends at its expiry.
+  package var isRetiring: Bool
+  package init(agent: String, parent: String, grants: String, createdBy: String, maxUses: Int64?, isRetiring: Bool) {
+    self.agent = agent
+    self.parent = parent
+    self.grants = grants
+    self.createdBy = createdBy
+    self.maxUses = maxUses
+    self.isRetiring = isRetiring
   }
 }
 
@@ -186,9 +213,12 @@ package struct AuditRow: Sendable, Equatable {
 /// The last entry of a chain: what the next one is linked to.
 package struct AuditHead: Sendable, Equatable {
   package var sequence: Int64
+  /// RFC 3339, UTC, milliseconds.
+  package var at: String
   package var hash: [UInt8]
-  package init(sequence: Int64, hash: [UInt8]) {
+  package init(sequence: Int64, at: String, hash: [UInt8]) {
     self.sequence = sequence
+    self.at = at
     self.hash = hash
   }
 }

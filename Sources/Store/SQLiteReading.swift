@@ -9,12 +9,12 @@ class SQLiteReading: StoreReading {
   }
 
   func tenant(_ id: String) throws(StoreError) -> TenantRow? {
-    try connection.prepare("SELECT id, name, created_at, active_kek_version, mac FROM tenants WHERE id = ?1")
+    try connection.prepare("SELECT id, name, created_at, active_kek_version, settings, mac FROM tenants WHERE id = ?1")
       .first(.text(id), read: TenantRow.init)
   }
 
   func tenants(after id: String, limit: Int) throws(StoreError) -> [TenantRow] {
-    try connection.prepare("SELECT id, name, created_at, active_kek_version, mac FROM tenants WHERE id > ?1 ORDER BY id LIMIT ?2")
+    try connection.prepare("SELECT id, name, created_at, active_kek_version, settings, mac FROM tenants WHERE id > ?1 ORDER BY id LIMIT ?2")
       .all(.text(id), .integer(Int64(limit)), read: TenantRow.init)
   }
 
@@ -38,7 +38,8 @@ class SQLiteReading: StoreReading {
   func apiKey(_ id: String) throws(StoreError) -> APIKeyRow? {
     try connection.prepare(
       """
-      SELECT id, tenant, kind, role, name, digest, created_at, expires_at, revoked_at, mac FROM api_keys WHERE id = ?1
+      SELECT id, tenant, kind, role, name, digest, created_at, expires_at, revoked_at, mac, agent, parent, grants,
+        created_by, max_uses, is_retiring FROM api_keys WHERE id = ?1
       """
     ).first(.text(id), read: APIKeyRow.init)
   }
@@ -46,7 +47,8 @@ class SQLiteReading: StoreReading {
   func apiKeys(tenant: String, after id: String, limit: Int) throws(StoreError) -> [APIKeyRow] {
     try connection.prepare(
       """
-      SELECT id, tenant, kind, role, name, digest, created_at, expires_at, revoked_at, mac FROM api_keys
+      SELECT id, tenant, kind, role, name, digest, created_at, expires_at, revoked_at, mac, agent, parent, grants,
+        created_by, max_uses, is_retiring FROM api_keys
       WHERE tenant = ?1 AND id > ?2 ORDER BY id LIMIT ?3
       """
     ).all(.text(tenant), .text(id), .integer(Int64(limit)), read: APIKeyRow.init)
@@ -98,8 +100,8 @@ class SQLiteReading: StoreReading {
   }
 
   func auditHead(tenant: String) throws(StoreError) -> AuditHead? {
-    try connection.prepare("SELECT sequence, hash FROM audit WHERE tenant = ?1 ORDER BY sequence DESC LIMIT 1")
-      .first(.text(tenant)) { AuditHead(sequence: $0.integer(0), hash: $0.blob(1)) }
+    try connection.prepare("SELECT sequence, at, hash FROM audit WHERE tenant = ?1 ORDER BY sequence DESC LIMIT 1")
+      .first(.text(tenant)) { AuditHead(sequence: $0.integer(0), at: $0.text(1), hash: $0.blob(2)) }
   }
 
   func auditEntries(tenant: String, after sequence: Int64, limit: Int) throws(StoreError) -> [AuditRow] {
@@ -118,7 +120,9 @@ class SQLiteReading: StoreReading {
 
 extension TenantRow {
   fileprivate init(_ row: SQLiteStatement.Row) {
-    self.init(id: row.text(0), name: row.text(1), createdAt: row.integer(2), activeKEKVersion: row.unsigned32(3), mac: row.blob(4))
+    self.init(
+      id: row.text(0), name: row.text(1), createdAt: row.integer(2), activeKEKVersion: row.unsigned32(3), settings: row.text(4),
+      mac: row.blob(5))
   }
 }
 
@@ -131,10 +135,15 @@ extension KEKRow {
 }
 
 extension APIKeyRow {
-  fileprivate init(_ row: SQLiteStatement.Row) {
+  init(_ row: SQLiteStatement.Row) {
+    let agent = row.optionalText(10).map {
+      AgentKeyPart(
+        agent: $0, parent: row.text(11), grants: row.text(12), createdBy: row.text(13), maxUses: row.optionalInteger(14),
+        isRetiring: row.integer(15) != 0)
+    }
     self.init(
       id: row.text(0), tenant: row.text(1), kind: row.text(2), role: row.text(3), name: row.text(4), digest: row.blob(5),
-      createdAt: row.integer(6), expiresAt: row.optionalInteger(7), revokedAt: row.optionalInteger(8), mac: row.blob(9))
+      createdAt: row.integer(6), expiresAt: row.optionalInteger(7), revokedAt: row.optionalInteger(8), agent: agent, mac: row.blob(9))
   }
 }
 
@@ -156,7 +165,7 @@ extension SecretRow {
 }
 
 extension AuditRow {
-  fileprivate init(_ row: SQLiteStatement.Row) {
+  init(_ row: SQLiteStatement.Row) {
     self.init(
       tenant: row.text(0), sequence: row.integer(1), at: row.text(2), actorType: row.text(3), actorID: row.text(4), keyID: row.text(5),
       action: row.text(6), scope: row.text(7), scopeID: row.text(8), secretID: row.text(9), fieldKey: row.text(10), revision: row.text(11),

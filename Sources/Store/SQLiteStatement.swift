@@ -51,7 +51,7 @@ internal import CSQLite
       return unsafe Array(UnsafeRawBufferPointer(start: start, count: count))
     }
 
-    private func isNull(_ column: Int32) -> Bool { unsafe sqlite3_column_type(statement.handle, column) == SQLITE_NULL }
+    func isNull(_ column: Int32) -> Bool { unsafe sqlite3_column_type(statement.handle, column) == SQLITE_NULL }
   }
 
   /// Runs to the end, ignoring rows.

@@ -21,13 +21,15 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
   }
 
   func insert(_ row: TenantRow) throws(StoreError) {
-    try connection.prepare("INSERT INTO tenants (id, name, created_at, active_kek_version, mac) VALUES (?1, ?2, ?3, ?4, ?5)")
-      .run(.text(row.id), .text(row.name), .integer(row.createdAt), .integer(Int64(row.activeKEKVersion)), .blob(row.mac))
+    try connection.prepare("INSERT INTO tenants (id, name, created_at, active_kek_version, settings, mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+      .run(
+        .text(row.id), .text(row.name), .integer(row.createdAt), .integer(Int64(row.activeKEKVersion)), .text(row.settings),
+        .blob(row.mac))
   }
 
   func update(_ row: TenantRow) throws(StoreError) {
-    try connection.prepare("UPDATE tenants SET name = ?2, active_kek_version = ?3, mac = ?4 WHERE id = ?1")
-      .run(.text(row.id), .text(row.name), .integer(Int64(row.activeKEKVersion)), .blob(row.mac))
+    try connection.prepare("UPDATE tenants SET name = ?2, active_kek_version = ?3, settings = ?4, mac = ?5 WHERE id = ?1")
+      .run(.text(row.id), .text(row.name), .integer(Int64(row.activeKEKVersion)), .text(row.settings), .blob(row.mac))
     try requireChange()
   }
 
@@ -50,17 +52,24 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
   func insert(_ row: APIKeyRow) throws(StoreError) {
     try connection.prepare(
       """
-      INSERT INTO api_keys (id, tenant, kind, role, name, digest, created_at, expires_at, revoked_at, mac)
-      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+      INSERT INTO api_keys (id, tenant, kind, role, name, digest, created_at, expires_at, revoked_at, mac, agent, parent, grants,
+        created_by, max_uses, is_retiring) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
       """
     ).run(
       .text(row.id), .text(row.tenant), .text(row.kind), .text(row.role), .text(row.name), .blob(row.digest), .integer(row.createdAt),
-      .optional(row.expiresAt), .optional(row.revokedAt), .blob(row.mac))
+      .optional(row.expiresAt), .optional(row.revokedAt), .blob(row.mac), .optional(row.agent?.agent), .optional(row.agent?.parent),
+      .optional(row.agent?.grants), .optional(row.agent?.createdBy), .optional(row.agent?.maxUses),
+      .integer(row.agent?.isRetiring == true ? 1 : 0))
   }
 
   func update(_ row: APIKeyRow) throws(StoreError) {
-    try connection.prepare("UPDATE api_keys SET role = ?2, name = ?3, expires_at = ?4, revoked_at = ?5, mac = ?6 WHERE id = ?1")
-      .run(.text(row.id), .text(row.role), .text(row.name), .optional(row.expiresAt), .optional(row.revokedAt), .blob(row.mac))
+    try connection.prepare(
+      """
+      UPDATE api_keys SET role = ?2, name = ?3, expires_at = ?4, revoked_at = ?5, mac = ?6, grants = ?7, is_retiring = ?8 WHERE id = ?1
+      """
+    ).run(
+      .text(row.id), .text(row.role), .text(row.name), .optional(row.expiresAt), .optional(row.revokedAt), .blob(row.mac),
+      .optional(row.agent?.grants), .integer(row.agent?.isRetiring == true ? 1 : 0))
     try requireChange()
   }
 
@@ -121,7 +130,7 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
       .text(row.tenant), .integer(row.sequence), .text(row.at), .text(row.actorType), .text(row.actorID), .text(row.keyID),
       .text(row.action), .text(row.scope), .text(row.scopeID), .text(row.secretID), .text(row.fieldKey), .text(row.revision),
       .text(row.outcome), .text(row.requestID), .text(row.details), .blob(row.hash), .blob(row.mac))
-    heads[row.tenant] = AuditHead(sequence: row.sequence, hash: row.hash)
+    heads[row.tenant] = AuditHead(sequence: row.sequence, at: row.at, hash: row.hash)
   }
 
   func trimAudit(tenant: String, through sequence: Int64, checkpoint: [UInt8]) throws(StoreError) {
@@ -135,7 +144,7 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
     for statement in Schema.tenantDeletions { try connection.prepare(statement).run(.text(id)) }
   }
 
-  private func requireChange() throws(StoreError) {
+  func requireChange() throws(StoreError) {
     guard connection.changedRows == 1 else { throw .conflict }
   }
 }

@@ -94,7 +94,8 @@ enum Schema {
       mac BLOB NOT NULL,
       PRIMARY KEY (tenant, sequence)
     ) STRICT, WITHOUT ROWID;
-    """
+    """,
+    scopedDialect,
   ]
 
   /// What goes with a tenant. A table with rows of tenants belongs here, unless it is the audit chain.
@@ -103,6 +104,17 @@ enum Schema {
     "DELETE FROM api_keys WHERE tenant = ?1",
     "DELETE FROM documents WHERE tenant = ?1",
     "DELETE FROM secrets WHERE tenant = ?1",
+    "DELETE FROM key_uses WHERE tenant = ?1",
+    "DELETE FROM teams WHERE tenant = ?1",
+    "DELETE FROM projects WHERE tenant = ?1",
+    "DELETE FROM agents WHERE tenant = ?1",
+    "DELETE FROM memberships WHERE tenant = ?1",
+    "DELETE FROM scoped_secrets WHERE tenant = ?1",
+    "DELETE FROM scope_sizes WHERE tenant = ?1",
+    "DELETE FROM fields WHERE tenant = ?1",
+    "DELETE FROM data_keys WHERE tenant = ?1",
+    "DELETE FROM invites WHERE tenant = ?1",
+    "DELETE FROM idempotency WHERE tenant = ?1",
   ]
 
   /// Brings the file to the version of `steps`, all of them in one transaction. A newer file is refused untouched.

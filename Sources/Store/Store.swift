@@ -47,7 +47,7 @@ package struct StoreCopy: Sendable, Equatable {
   package let chains: [Chain]
 }
 
-package protocol StoreReading: AnyObject {
+package protocol StoreReading: ScopedStoreReading {
   /// A named record of the store itself (key check, store id). nil when absent.
   func record(_ name: StaticString) throws(StoreError) -> [UInt8]?
   func tenant(_ id: String) throws(StoreError) -> TenantRow?
@@ -88,7 +88,7 @@ package protocol StoreReader: StoreReading {
 }
 
 /// Inside the writer, between begin and commit. Reads see the effects of earlier bodies of the batch.
-package protocol StoreTransaction: StoreReading {
+package protocol StoreTransaction: StoreReading, ScopedStoreWriting {
   func setRecord(_ name: StaticString, _ value: [UInt8]) throws(StoreError)
   /// Throws `conflict` when the id or the name is taken.
   func insert(_ row: TenantRow) throws(StoreError)

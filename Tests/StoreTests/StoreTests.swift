@@ -125,7 +125,7 @@ import Threads
     #expect(try reader.record("x") == [9])
     #expect(try reader.record("y") == nil)
     #expect(try reader.auditEntries(tenant: "t1", after: 0, limit: 5) == [Self.audit(1)])
-    #expect(try reader.auditHead(tenant: "t1") == AuditHead(sequence: 1, hash: [UInt8](repeating: 1, count: 32)))
+    #expect(try reader.auditHead(tenant: "t1") == AuditHead(sequence: 1, at: "at", hash: [UInt8](repeating: 1, count: 32)))
   }
 
   @Test func pagesComeInOrder() throws {

@@ -1,0 +1,174 @@
+// The write operations of the scoped dialect, on the writer's connection and thread.
+
+extension SQLiteTransaction {
+  func put(_ row: TeamRow) throws(StoreError) {
+    try connection.prepare("REPLACE INTO teams (tenant, id, name, created_at, mac) VALUES (?1, ?2, ?3, ?4, ?5)")
+      .run(.text(row.tenant), .text(row.id), .text(row.name), .integer(row.createdAt), .blob(row.mac))
+  }
+
+  func put(_ row: ProjectRow) throws(StoreError) {
+    try connection.prepare("REPLACE INTO projects (tenant, id, name, team, created_at, mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+      .run(.text(row.tenant), .text(row.id), .text(row.name), .optional(row.team), .integer(row.createdAt), .blob(row.mac))
+  }
+
+  func put(_ row: AgentRow) throws(StoreError) {
+    try connection.prepare(
+      """
+      REPLACE INTO agents (tenant, id, name, description, created_at, created_by, disabled_at, mac)
+      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+      """
+    ).run(
+      .text(row.tenant), .text(row.id), .text(row.name), .text(row.description), .integer(row.createdAt), .text(row.createdBy),
+      .optional(row.disabledAt), .blob(row.mac))
+  }
+
+  func put(_ row: MembershipRow) throws(StoreError) {
+    try connection.prepare(
+      """
+      REPLACE INTO memberships (tenant, agent, scope, scope_id, role, priority, expires_at, created_at, mac)
+      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+      """
+    ).run(
+      .text(row.tenant), .text(row.agent), .text(row.scope), .text(row.scopeID), .text(row.role), .integer(row.priority),
+      .optional(row.expiresAt), .integer(row.createdAt), .blob(row.mac))
+  }
+
+  func deleteTeam(tenant: String, id: String) throws(StoreError) -> Bool {
+    try connection.prepare("DELETE FROM teams WHERE tenant = ?1 AND id = ?2").run(.text(tenant), .text(id))
+    return connection.changedRows > 0
+  }
+
+  func deleteProject(tenant: String, id: String) throws(StoreError) -> Bool {
+    try connection.prepare("DELETE FROM projects WHERE tenant = ?1 AND id = ?2").run(.text(tenant), .text(id))
+    return connection.changedRows > 0
+  }
+
+  func deleteAgent(tenant: String, id: String) throws(StoreError) -> Bool {
+    try connection.prepare("DELETE FROM agents WHERE tenant = ?1 AND id = ?2").run(.text(tenant), .text(id))
+    return connection.changedRows > 0
+  }
+
+  func deleteMembership(tenant: String, agent: String, scope: String, scopeID: String) throws(StoreError) -> Bool {
+    try connection.prepare("DELETE FROM memberships WHERE tenant = ?1 AND agent = ?2 AND scope = ?3 AND scope_id = ?4")
+      .run(.text(tenant), .text(agent), .text(scope), .text(scopeID))
+    return connection.changedRows > 0
+  }
+
+  func put(_ row: KeyUseRow) throws(StoreError) {
+    try connection.prepare("REPLACE INTO key_uses (tenant, id, last_used_at, uses) VALUES (?1, ?2, ?3, ?4)")
+      .run(.text(row.tenant), .text(row.id), .integer(row.lastUsedAt), .integer(row.uses))
+  }
+
+  func put(_ row: ScopedSecretRow) throws(StoreError) {
+    try connection.prepare(
+      """
+      REPLACE INTO scoped_secrets (tenant, scope, scope_id, secret_id, grave, incarnation, name, category, tags, revision, kek_version,
+        created_at, updated_at, created_by, updated_by, deleted_at, purge_after, mac)
+      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+      """
+    ).run(
+      .text(row.place.tenant), .text(row.place.scope), .text(row.place.scopeID), .text(row.secretID), .unsigned(row.grave),
+      .unsigned(row.incarnation), .text(row.name), .text(row.category), .text(row.tags), .unsigned(row.revision),
+      .integer(Int64(row.kekVersion)), .integer(row.createdAt), .integer(row.updatedAt), .text(row.createdBy), .text(row.updatedBy),
+      .optional(row.deletedAt), .optional(row.purgeAfter), .blob(row.mac))
+  }
+
+  func delete(_ row: ScopedSecretRow) throws(StoreError) {
+    try connection.prepare(
+      "DELETE FROM scoped_secrets WHERE tenant = ?1 AND scope = ?2 AND scope_id = ?3 AND secret_id = ?4 AND grave = ?5"
+    ).run(.text(row.place.tenant), .text(row.place.scope), .text(row.place.scopeID), .text(row.secretID), .unsigned(row.grave))
+    try requireChange()
+  }
+
+  func resize(_ place: ScopeKey, by difference: Int64) throws(StoreError) -> Int64 {
+    try connection.prepare(
+      """
+      INSERT INTO scope_sizes (tenant, scope, scope_id, live) VALUES (?1, ?2, ?3, ?4)
+      ON CONFLICT (tenant, scope, scope_id) DO UPDATE SET live = live + excluded.live RETURNING live
+      """
+    ).first(.text(place.tenant), .text(place.scope), .text(place.scopeID), .integer(difference)) { $0.integer(0) } ?? 0
+  }
+
+  func put(_ row: FieldRow) throws(StoreError) {
+    try connection.prepare(
+      """
+      REPLACE INTO fields (tenant, incarnation, past, field_key, version, state, sensitivity, data_key_id, kek_version, created_at,
+        created_by, purge_after, mac, sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+      """
+    ).run(
+      .text(row.tenant), .unsigned(row.incarnation), .unsigned(row.past), .text(row.fieldKey), .unsigned(row.version),
+      .text(row.state.rawValue), .text(row.sensitivity), .blob(row.dataKeyID), .integer(Int64(row.kekVersion)), .integer(row.createdAt),
+      .text(row.createdBy), .optional(row.purgeAfter), .blob(row.mac), .blob(row.sealed))
+  }
+
+  func deleteFieldVersion(tenant: String, incarnation: UInt64, key: String, version: UInt64) throws(StoreError) {
+    try connection.prepare("DELETE FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND past = ?3 AND field_key = ?4")
+      .run(.text(tenant), .unsigned(incarnation), .unsigned(version), .text(key))
+  }
+
+  func deleteFields(tenant: String, incarnation: UInt64) throws(StoreError) {
+    try connection.prepare("DELETE FROM fields WHERE tenant = ?1 AND incarnation = ?2").run(.text(tenant), .unsigned(incarnation))
+  }
+
+  func insert(_ row: DataKeyRow) throws(StoreError) {
+    try connection.prepare(
+      """
+      INSERT INTO data_keys (tenant, id, incarnation, field_key, field_version, digest, kek_version, bound_at, mac)
+      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+      """
+    ).run(
+      .text(row.tenant), .blob(row.id), .unsigned(row.incarnation), .text(row.fieldKey), .unsigned(row.fieldVersion), .blob(row.digest),
+      .integer(Int64(row.kekVersion)), .integer(row.boundAt), .blob(row.mac))
+  }
+
+  func update(_ row: DataKeyRow) throws(StoreError) {
+    try connection.prepare("UPDATE data_keys SET field_version = ?3, kek_version = ?4, mac = ?5 WHERE tenant = ?1 AND id = ?2")
+      .run(.text(row.tenant), .blob(row.id), .unsigned(row.fieldVersion), .integer(Int64(row.kekVersion)), .blob(row.mac))
+    try requireChange()
+  }
+
+  func put(_ row: InviteRow) throws(StoreError) {
+    try connection.prepare(
+      """
+      REPLACE INTO invites (tenant, id, label, digest, memberships, expires_at, max_uses, uses, created_at, created_by, revoked_at, mac)
+      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+      """
+    ).run(
+      .text(row.tenant), .text(row.id), .text(row.label), .blob(row.digest), .text(row.memberships), .integer(row.expiresAt),
+      .integer(row.maxUses), .integer(row.uses), .integer(row.createdAt), .text(row.createdBy), .optional(row.revokedAt), .blob(row.mac))
+  }
+
+  func put(_ row: IdempotencyRow) throws(StoreError) {
+    try connection.prepare(
+      """
+      REPLACE INTO idempotency (tenant, id, body_digest, status, entity_tag, body, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+      """
+    ).run(
+      .text(row.tenant), .blob(row.id), .blob(row.bodyDigest), .integer(row.status), .text(row.entityTag), .blob(row.body),
+      .integer(row.createdAt))
+  }
+
+  func forgetAnswers(tenant: String, before time: Int64, limit: Int) throws(StoreError) {
+    try connection.prepare(
+      """
+      DELETE FROM idempotency WHERE tenant = ?1 AND id IN (
+        SELECT id FROM idempotency WHERE tenant = ?1 AND created_at < ?2 ORDER BY created_at LIMIT ?3)
+      """
+    ).run(.text(tenant), .integer(time), .integer(Int64(limit)))
+  }
+}
+
+extension ScopedSecretRow {
+  /// The last part of the key: 0 for the live one, else the incarnation.
+  fileprivate var grave: UInt64 { deletedAt == nil ? 0 : incarnation }
+}
+
+extension FieldRow {
+  /// Part of the key: 0 for the newest version, else the version.
+  fileprivate var past: UInt64 {
+    switch state {
+    case .current, .removed: 0
+    case .retained, .destroyed: version
+    }
+  }
+}

@@ -1,0 +1,159 @@
+extension Schema {
+  /// Step 2: the scoped dialect. Tenant first in every key; values last in their rows, so that lists do not read them.
+  static let scopedDialect: StaticString = """
+    ALTER TABLE tenants ADD COLUMN settings TEXT NOT NULL DEFAULT '';
+
+    ALTER TABLE api_keys ADD COLUMN agent TEXT;
+    ALTER TABLE api_keys ADD COLUMN parent TEXT;
+    ALTER TABLE api_keys ADD COLUMN grants TEXT;
+    ALTER TABLE api_keys ADD COLUMN created_by TEXT;
+    ALTER TABLE api_keys ADD COLUMN max_uses INTEGER;
+    ALTER TABLE api_keys ADD COLUMN is_retiring INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX api_keys_of_agent ON api_keys (tenant, agent, id) WHERE agent IS NOT NULL;
+
+    CREATE TABLE key_uses (
+      tenant TEXT NOT NULL,
+      id TEXT NOT NULL,
+      last_used_at INTEGER NOT NULL,
+      uses INTEGER NOT NULL,
+      PRIMARY KEY (tenant, id)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE teams (
+      tenant TEXT NOT NULL REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
+      id TEXT NOT NULL,
+      name TEXT NOT NULL,
+      created_at INTEGER NOT NULL,
+      mac BLOB NOT NULL,
+      PRIMARY KEY (tenant, id)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE projects (
+      tenant TEXT NOT NULL REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
+      id TEXT NOT NULL,
+      name TEXT NOT NULL,
+      team TEXT,
+      created_at INTEGER NOT NULL,
+      mac BLOB NOT NULL,
+      PRIMARY KEY (tenant, id)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE agents (
+      tenant TEXT NOT NULL REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
+      id TEXT NOT NULL,
+      name TEXT NOT NULL,
+      description TEXT NOT NULL,
+      created_at INTEGER NOT NULL,
+      created_by TEXT NOT NULL,
+      disabled_at INTEGER,
+      mac BLOB NOT NULL,
+      PRIMARY KEY (tenant, id)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE memberships (
+      tenant TEXT NOT NULL REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
+      agent TEXT NOT NULL,
+      scope TEXT NOT NULL,
+      scope_id TEXT NOT NULL,
+      role TEXT NOT NULL,
+      priority INTEGER NOT NULL,
+      expires_at INTEGER,
+      created_at INTEGER NOT NULL,
+      mac BLOB NOT NULL,
+      PRIMARY KEY (tenant, agent, scope, scope_id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX memberships_of_scope ON memberships (tenant, scope, scope_id, agent);
+
+    CREATE TABLE scoped_secrets (
+      tenant TEXT NOT NULL REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
+      scope TEXT NOT NULL,
+      scope_id TEXT NOT NULL,
+      secret_id TEXT NOT NULL,
+      grave INTEGER NOT NULL,
+      incarnation INTEGER NOT NULL,
+      name TEXT NOT NULL,
+      category TEXT NOT NULL,
+      tags TEXT NOT NULL,
+      revision INTEGER NOT NULL,
+      kek_version INTEGER NOT NULL,
+      created_at INTEGER NOT NULL,
+      updated_at INTEGER NOT NULL,
+      created_by TEXT NOT NULL,
+      updated_by TEXT NOT NULL,
+      deleted_at INTEGER,
+      purge_after INTEGER,
+      mac BLOB NOT NULL,
+      PRIMARY KEY (tenant, scope, scope_id, secret_id, grave)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX scoped_secrets_due ON scoped_secrets (tenant, purge_after) WHERE purge_after IS NOT NULL;
+
+    CREATE TABLE scope_sizes (
+      tenant TEXT NOT NULL,
+      scope TEXT NOT NULL,
+      scope_id TEXT NOT NULL,
+      live INTEGER NOT NULL,
+      PRIMARY KEY (tenant, scope, scope_id)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE fields (
+      tenant TEXT NOT NULL REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
+      incarnation INTEGER NOT NULL,
+      past INTEGER NOT NULL,
+      field_key TEXT NOT NULL,
+      version INTEGER NOT NULL,
+      state TEXT NOT NULL,
+      sensitivity TEXT NOT NULL,
+      data_key_id BLOB NOT NULL,
+      kek_version INTEGER NOT NULL,
+      created_at INTEGER NOT NULL,
+      created_by TEXT NOT NULL,
+      purge_after INTEGER,
+      mac BLOB NOT NULL,
+      sealed BLOB NOT NULL,
+      PRIMARY KEY (tenant, incarnation, past, field_key)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE data_keys (
+      tenant TEXT NOT NULL REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
+      id BLOB NOT NULL,
+      incarnation INTEGER NOT NULL,
+      field_key TEXT NOT NULL,
+      field_version INTEGER NOT NULL,
+      digest BLOB NOT NULL,
+      kek_version INTEGER NOT NULL,
+      bound_at INTEGER NOT NULL,
+      mac BLOB NOT NULL,
+      PRIMARY KEY (tenant, id)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE invites (
+      tenant TEXT NOT NULL REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
+      id TEXT NOT NULL UNIQUE,
+      label TEXT NOT NULL,
+      digest BLOB NOT NULL,
+      memberships TEXT NOT NULL,
+      expires_at INTEGER NOT NULL,
+      max_uses INTEGER NOT NULL,
+      uses INTEGER NOT NULL,
+      created_at INTEGER NOT NULL,
+      created_by TEXT NOT NULL,
+      revoked_at INTEGER,
+      mac BLOB NOT NULL,
+      PRIMARY KEY (tenant, id)
+    ) STRICT, WITHOUT ROWID;
+
+    CREATE TABLE idempotency (
+      tenant TEXT NOT NULL,
+      id BLOB NOT NULL,
+      body_digest BLOB NOT NULL,
+      status INTEGER NOT NULL,
+      entity_tag TEXT NOT NULL,
+      created_at INTEGER NOT NULL,
+      body BLOB NOT NULL,
+      PRIMARY KEY (tenant, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX idempotency_by_age ON idempotency (tenant, created_at);
+
+    CREATE INDEX audit_of_secret ON audit (tenant, scope, scope_id, secret_id, sequence) WHERE scope <> '';
+    """
+}

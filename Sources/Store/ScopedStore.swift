@@ -1,0 +1,80 @@
+/// The read operations of the scoped dialect. Lists are in order of their last key part and leave sealed values out.
+package protocol ScopedStoreReading: AnyObject {
+  func team(tenant: String, id: String) throws(StoreError) -> TeamRow?
+  func teams(tenant: String, after id: String, limit: Int) throws(StoreError) -> [TeamRow]
+  func project(tenant: String, id: String) throws(StoreError) -> ProjectRow?
+  func projects(tenant: String, after id: String, limit: Int) throws(StoreError) -> [ProjectRow]
+  func agent(tenant: String, id: String) throws(StoreError) -> AgentRow?
+  func agents(tenant: String, after id: String, limit: Int) throws(StoreError) -> [AgentRow]
+  /// Of one agent; limited by the number of teams and projects.
+  func memberships(tenant: String, agent: String) throws(StoreError) -> [MembershipRow]
+  /// Of one team or project.
+  func members(tenant: String, scope: String, scopeID: String, limit: Int) throws(StoreError) -> [MembershipRow]
+  /// Agent keys and child tokens of one agent.
+  func apiKeys(tenant: String, agent: String, after id: String, limit: Int) throws(StoreError) -> [APIKeyRow]
+  func keyUse(tenant: String, id: String) throws(StoreError) -> KeyUseRow?
+
+  func scopedSecret(_ place: ScopeKey, id: String) throws(StoreError) -> ScopedSecretRow?
+  /// The live ones.
+  func scopedSecrets(_ place: ScopeKey, after id: String, limit: Int) throws(StoreError) -> [ScopedSecretRow]
+  /// The soft-deleted ones of one id, newest first.
+  func deletedSecrets(_ place: ScopeKey, id: String, limit: Int) throws(StoreError) -> [ScopedSecretRow]
+  /// The soft-deleted ones of a tenant that are due, oldest first.
+  func dueSecrets(tenant: String, before time: Int64, limit: Int) throws(StoreError) -> [ScopedSecretRow]
+  /// Live and soft-deleted ones of a tenant, after the given place and id.
+  func allSecrets(after place: ScopeKey, id: String, limit: Int) throws(StoreError) -> [ScopedSecretRow]
+  /// How many live ones a scope has.
+  func scopeSize(_ place: ScopeKey) throws(StoreError) -> Int64
+  /// The newest version, current or removed.
+  func field(tenant: String, incarnation: UInt64, key: String) throws(StoreError) -> FieldRow?
+  /// A live secret and the newest version of one of its fields, in one look-up.
+  func scopedField(_ place: ScopeKey, secret: String, key: String) throws(StoreError) -> (ScopedSecretRow, FieldRow?)?
+  /// Newest versions, in order of key.
+  func fields(tenant: String, incarnation: UInt64, withValues: Bool) throws(StoreError) -> [FieldRow]
+  func fieldVersion(tenant: String, incarnation: UInt64, key: String, version: UInt64) throws(StoreError) -> FieldRow?
+  /// Earlier versions without values, newest first.
+  func fieldVersions(tenant: String, incarnation: UInt64, key: String, limit: Int) throws(StoreError) -> [FieldRow]
+  func dataKey(tenant: String, id: [UInt8]) throws(StoreError) -> DataKeyRow?
+
+  /// By its public id, whatever the tenant.
+  func invite(_ id: String) throws(StoreError) -> InviteRow?
+  func invites(tenant: String, after id: String, limit: Int) throws(StoreError) -> [InviteRow]
+  func idempotentAnswer(tenant: String, id: [UInt8]) throws(StoreError) -> IdempotencyRow?
+  /// Of one secret, newest first, before the given sequence.
+  func auditEntries(_ place: ScopeKey, secret: String, before sequence: Int64, limit: Int) throws(StoreError) -> [AuditRow]
+}
+
+/// The write operations of the scoped dialect.
+package protocol ScopedStoreWriting: ScopedStoreReading {
+  /// Inserts or replaces by tenant and id.
+  func put(_ row: TeamRow) throws(StoreError)
+  func put(_ row: ProjectRow) throws(StoreError)
+  func put(_ row: AgentRow) throws(StoreError)
+  func put(_ row: MembershipRow) throws(StoreError)
+  func deleteTeam(tenant: String, id: String) throws(StoreError) -> Bool
+  func deleteProject(tenant: String, id: String) throws(StoreError) -> Bool
+  func deleteAgent(tenant: String, id: String) throws(StoreError) -> Bool
+  func deleteMembership(tenant: String, agent: String, scope: String, scopeID: String) throws(StoreError) -> Bool
+  func put(_ row: KeyUseRow) throws(StoreError)
+
+  /// Inserts or replaces by place, id and, for a soft-deleted one, incarnation.
+  func put(_ row: ScopedSecretRow) throws(StoreError)
+  /// Takes the row away; its fields stay until `deleteFields`.
+  func delete(_ row: ScopedSecretRow) throws(StoreError)
+  /// Adds to the number of live secrets of a scope; the new number.
+  func resize(_ place: ScopeKey, by difference: Int64) throws(StoreError) -> Int64
+  /// Inserts or replaces the newest version of a field, or an earlier version, as its state says.
+  func put(_ row: FieldRow) throws(StoreError)
+  func deleteFieldVersion(tenant: String, incarnation: UInt64, key: String, version: UInt64) throws(StoreError)
+  /// Every version of every field.
+  func deleteFields(tenant: String, incarnation: UInt64) throws(StoreError)
+  /// Throws `conflict` when the id is taken.
+  func insert(_ row: DataKeyRow) throws(StoreError)
+  func update(_ row: DataKeyRow) throws(StoreError)
+
+  func put(_ row: InviteRow) throws(StoreError)
+  /// Inserts or replaces by tenant and id.
+  func put(_ row: IdempotencyRow) throws(StoreError)
+  /// Forgets some of the answers that are older than `time`.
+  func forgetAnswers(tenant: String, before time: Int64, limit: Int) throws(StoreError)
+}
