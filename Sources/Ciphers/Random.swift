@@ -31,3 +31,27 @@ package enum RandomText {
     return text
   }
 }
+
+extension RandomText {
+  private static let crockford = Array("0123456789abcdefghjkmnpqrstvwxyz".utf8)
+
+  /// A new ULID in lower case: 26 characters of Crockford's base 32, 48 bits of Unix milliseconds and 80 random ones.
+  package static func ulid(at milliseconds: Int64) throws(CipherError) -> String {
+    let time = UInt64(clamping: milliseconds)
+    return base32(
+      stride(from: 40, through: 0, by: -8).map { UInt8(truncatingIfNeeded: time >> UInt64($0)) } + (try RandomBytes.generate(count: 10)))
+  }
+
+  /// 16 bytes as a number in Crockford's base 32, lower case: 26 characters.
+  package static func base32(_ bytes: [UInt8]) -> String {
+    var (high, low) = bytes.prefix(16).reduce((UInt64(0), UInt64(0))) { number, byte in
+      (number.0 << 8 | number.1 >> 56, number.1 << 8 | UInt64(byte))
+    }
+    var text = [UInt8](repeating: 0, count: 26)
+    for index in text.indices.reversed() {
+      text[index] = crockford[Int(low & 31)]
+      (high, low) = (high >> 5, low >> 5 | high << 59)
+    }
+    return String(decoding: text, as: UTF8.self)
+  }
+}

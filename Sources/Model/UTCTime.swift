@@ -50,3 +50,41 @@ package struct UTCTime: Sendable, Equatable {
     return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * shiftedMonth + 2) / 5 + 1)
   }
 }
+
+extension UTCTime {
+  /// Reads RFC 3339 in UTC: `2026-07-01T12:00:00Z`, with any fraction. nil for any other form.
+  package init?(_ text: String) {
+    let bytes = Array(text.utf8)
+    guard bytes.count >= 20, bytes.last == UInt8(ascii: "Z") || bytes.last == UInt8(ascii: "z") else { return nil }
+    func number(_ range: Range<Int>) -> Int64? {
+      bytes[range].reduce(Int64?(0)) { sum, byte in (0x30...0x39).contains(byte) ? sum.map { $0 * 10 + Int64(byte - 0x30) } : nil }
+    }
+    guard let year = number(0..<4), let month = number(5..<7), let day = number(8..<10), let hour = number(11..<13),
+      let minute = number(14..<16), let second = number(17..<19), bytes[4] == 0x2D, bytes[7] == 0x2D,
+      bytes[10] | 0x20 == UInt8(ascii: "t"), bytes[13] == 0x3A, bytes[16] == 0x3A, (1...12).contains(month), hour < 24, minute < 60,
+      second < 60, (1...Self.days(of: month, in: year)).contains(day)
+    else { return nil }
+    var fraction: Int64 = 0
+    if bytes.count > 20 {
+      guard bytes[19] == 0x2E, bytes.count > 21, let digits = number(20..<min(26, bytes.count - 1)), bytes.count <= 36,
+        bytes[20..<(bytes.count - 1)].allSatisfy({ (0x30...0x39).contains($0) })
+      else { return nil }
+      fraction = (0..<max(0, 6 - (bytes.count - 21))).reduce(digits) { value, _ in value * 10 }
+    }
+    // Days from the start of the era of 400 years that begins in March.
+    let shifted = year - (month <= 2 ? 1 : 0)
+    let era = (shifted >= 0 ? shifted : shifted - 399) / 400
+    let yearOfEra = shifted - era * 400
+    let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
+    let days = era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
+    self.init(unixMicroseconds: (days * 86_400 + hour * 3600 + minute * 60 + second) * 1_000_000 + fraction)
+  }
+
+  private static func days(of month: Int64, in year: Int64) -> Int64 {
+    switch month {
+    case 4, 6, 9, 11: 30
+    case 2: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
+    default: 31
+    }
+  }
+}
