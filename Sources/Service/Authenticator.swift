@@ -51,19 +51,24 @@ enum Authenticator {
       guard let level = Level(rawValue: row.role) else { return nil }
       return Principal(tenant: row.tenant, actor: .key, keyID: row.id, level: level, expiresAt: row.expiresAt)
     case .admin:
-      return Principal(tenant: row.tenant, actor: .admin, keyID: row.id, level: .masked)
+      return Principal(tenant: row.tenant, actor: .admin, keyID: row.id, level: .masked, role: OperatorRole(rawValue: row.role))
+    case .agent, .child: return nil
     }
   }
 }
 
 /// The kinds of keys Coffer makes; each has its own prefix, so that a scanner can tell them.
 package enum APIKeyKind: String, Sendable, CaseIterable {
-  case session, admin
+  case session, admin, agent
+  /// A short-lived token that an agent made from its key.
+  case child
 
   package var prefix: String {
     switch self {
     case .session: "csk"
     case .admin: "adk"
+    case .agent: "agk"
+    case .child: "agc"
     }
   }
 }

@@ -37,7 +37,7 @@ extension Service {
         let storeID = try RandomBytes.generate(count: 16)
         try transaction.setRecord("store-id", storeID)
         try transaction.setRecord("key-check", root.keyCheck(storeID: storeID))
-        let tenant = try "ten_" + RandomText.base62(count: 16)
+        let tenant = try "ten_" + RandomText.ulid(at: now())
         try transaction.setRecord("default-tenant", Array(tenant.utf8))
         let maker = KeyMaker(vault: Vault(root: root), now: now)
         try maker.insertTenant(id: tenant, name: "default", in: transaction)

@@ -28,13 +28,13 @@ struct KeyMaker {
   }
 
   func insertKey(
-    _ kind: APIKeyKind, role: String, tenant: String, name: String, expiresAt: Int64?, in transaction: any StoreTransaction
+    _ kind: APIKeyKind, role: String, tenant: String, name: String, expiresAt: Int64?, agent: AgentKeyPart? = nil,
+    in transaction: any StoreTransaction
   ) throws -> NewKey {
     let token = try APIKeyToken.generate(prefix: kind.prefix)
     var row = APIKeyRow(
       id: token.id, tenant: tenant, kind: kind.rawValue, role: role, name: name, digest: token.digest, createdAt: now(),
-      expiresAt: expiresAt,
-      revokedAt: nil, mac: [])
+      expiresAt: expiresAt, revokedAt: nil, agent: agent, mac: [])
     row.mac = try vault.mac(of: row)
     try transaction.insert(row)
     return NewKey(row: row, token: token.text)
@@ -117,9 +117,11 @@ extension Desk {
 extension Principal {
   /// The local operator on the control socket.
   package static func localOperator(tenant: String) -> Principal {
-    Principal(tenant: tenant, actor: .localOperator, keyID: "", level: .masked)
+    Principal(tenant: tenant, actor: .localOperator, keyID: "", level: .masked, role: .owner)
   }
 
   /// The same actor, its deeds written into the chain of `tenant`.
-  package func acting(in tenant: String) -> Principal { Principal(tenant: tenant, actor: actor, keyID: keyID, level: level) }
+  package func acting(in tenant: String) -> Principal {
+    Principal(tenant: tenant, actor: actor, actorID: actorID, keyID: keyID, level: level, role: role)
+  }
 }

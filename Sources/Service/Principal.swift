@@ -41,21 +41,43 @@ package struct Principal: Sendable {
     case localOperator = "operator"
     /// An `adk_` key.
     case admin
+    /// An agent key or a token made from one.
+    case agent
+    /// The server itself, as when a deleted secret's time has come.
+    case system
   }
 
   package let tenant: String
   package let actor: Actor
+  /// Of an agent; empty otherwise.
+  package let actorID: String
   /// Public id of a key made by Coffer; empty otherwise.
   package let keyID: String
   package let level: Level
   /// Unix milliseconds; nil = never. Judged again on each request.
   package let expiresAt: Int64?
+  /// Of an admin key; the local operator is an owner. nil = no right on the operator surface.
+  package let role: OperatorRole?
 
-  package init(tenant: String, actor: Actor, keyID: String, level: Level, expiresAt: Int64? = nil) {
+  package init(
+    tenant: String, actor: Actor, actorID: String = "", keyID: String, level: Level, expiresAt: Int64? = nil, role: OperatorRole? = nil
+  ) {
     self.tenant = tenant
     self.actor = actor
+    self.actorID = actorID
     self.keyID = keyID
     self.level = level
     self.expiresAt = expiresAt
+    self.role = role
   }
+}
+
+/// What an admin key may do on the operator surface (scoped spec, section 10).
+package enum OperatorRole: String, Sendable, CaseIterable {
+  /// Everything.
+  case owner
+  /// Structure, keys, restore, rotation.
+  case `operator`
+  /// Reads metadata and audit.
+  case auditor
 }

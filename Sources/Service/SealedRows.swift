@@ -44,20 +44,29 @@ extension TenantKeys {
 extension Vault {
   /// Over a tenant's row, under a key derived from the root key.
   func mac(of row: TenantRow) throws(ServiceError) -> [UInt8] {
+    // A tenant with the default settings has the MAC it had before there were any.
+    let settings: [MACPart] = row.settings.isEmpty ? [] : [.text(row.settings)]
     do {
-      return try root.rowMAC([
-        .text("tenants"), .text(row.id), .text(row.name), .integer(row.createdAt), .unsigned(UInt64(row.activeKEKVersion)),
-      ])
+      return try root.rowMAC(
+        [.text("tenants"), .text(row.id), .text(row.name), .integer(row.createdAt), .unsigned(UInt64(row.activeKEKVersion))] + settings)
     } catch { throw .internalFailure }
   }
 
   /// Over an API key's row, under a key derived from the root key: nobody becomes `backend` by SQL.
   func mac(of row: APIKeyRow) throws(ServiceError) -> [UInt8] {
+    let agent: [MACPart] =
+      row.agent.map { part in
+        [
+          .text(part.agent), .text(part.parent), .text(part.grants), .text(part.createdBy), .optionalInteger(part.maxUses),
+          .unsigned(part.isRetiring ? 1 : 0),
+        ]
+      } ?? []
     do {
-      return try root.rowMAC([
-        .text("api_keys"), .text(row.id), .text(row.tenant), .text(row.kind), .text(row.role), .text(row.name), .bytes(row.digest),
-        .integer(row.createdAt), .optionalInteger(row.expiresAt), .optionalInteger(row.revokedAt),
-      ])
+      return try root.rowMAC(
+        [
+          .text("api_keys"), .text(row.id), .text(row.tenant), .text(row.kind), .text(row.role), .text(row.name), .bytes(row.digest),
+          .integer(row.createdAt), .optionalInteger(row.expiresAt), .optionalInteger(row.revokedAt),
+        ] + agent)
     } catch { throw .internalFailure }
   }
 

@@ -2,6 +2,7 @@ package import KeyRing
 package import SecretMemory
 package import Store
 internal import Synchronization
+internal import Threads
 
 /// What every thread shares: the store, the keys, the rules. Immutable after start.
 package final class Service: Sendable {
@@ -38,6 +39,10 @@ package final class Service: Sendable {
   let environmentDigests: [[UInt8]]
   let wrapCounter = WrapCounter()
   let isBackingUp = Atomic(false)
+  /// The repeatable changes that are on their way.
+  let running = Locked<Set<[UInt8]>>([])
+  let uses = KeyUses()
+  package let limiter: RateLimiter
   /// Uses of one KEK version before the next is made. A parameter for tests; the rule is `WrapLimit.rotation`.
   let wrapLimit: Int64
 
@@ -54,6 +59,7 @@ package final class Service: Sendable {
     self.now = now
     self.wrapLimit = wrapLimit
     vault = Vault(root: root)
+    limiter = RateLimiter(refuses: !options.isOpen)
     environmentDigests = options.environmentKeys.map(Authenticator.digest)
   }
 

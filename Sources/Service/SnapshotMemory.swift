@@ -13,6 +13,8 @@ struct SnapshotMemory {
   private var snapshot: UInt64?
   /// By the SHA-256 of the key's text. Holds within one snapshot only, so that a revocation counts on the next request.
   private var principals: [[UInt8]: Principal] = [:]
+  /// Agents, by the same and as long.
+  private var callers: [[UInt8]: AgentCaller] = [:]
   private var views: [View.Name: View] = [:]
 
   /// The settings document of a tenant in one exposure mode.
@@ -36,11 +38,26 @@ struct SnapshotMemory {
   }
 
   mutating func remember(_ principal: Principal, by digest: [UInt8], in snapshot: UInt64) {
-    if snapshot != self.snapshot || principals.count >= Self.maximumPrincipals {
-      principals = [:]
-      self.snapshot = snapshot
-    }
+    forget(before: snapshot)
     principals[digest] = principal
+  }
+
+  func caller(_ digest: [UInt8], in snapshot: UInt64, now: Int64) -> AgentCaller? {
+    guard snapshot == self.snapshot, let known = callers[digest] else { return nil }
+    if let end = known.validUntil, end <= now { return nil }
+    return known
+  }
+
+  mutating func remember(_ caller: AgentCaller, by digest: [UInt8], in snapshot: UInt64) {
+    forget(before: snapshot)
+    callers[digest] = caller
+  }
+
+  private mutating func forget(before snapshot: UInt64) {
+    guard snapshot != self.snapshot || principals.count + callers.count >= Self.maximumPrincipals else { return }
+    principals = [:]
+    callers = [:]
+    self.snapshot = snapshot
   }
 
   func view(_ name: View.Name, now: Int64) -> View? {

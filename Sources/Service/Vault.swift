@@ -1,4 +1,5 @@
 package import KeyRing
+internal import Model
 internal import Store
 internal import Synchronization
 internal import Threads
@@ -14,7 +15,7 @@ package final class Vault: Sendable {
 
   package let root: RootKey
   /// Tenant rows as they were when their MAC was checked: the same row needs no second check.
-  private let verified = Locked<[String: TenantRow]>([:])
+  private let verified = Locked<[String: (row: TenantRow, settings: TenantSettings)]>([:])
   private let opened = Locked<[Slot: TenantKeys]>([:])
   /// Deleted by this process. Another thread may still read them in its snapshot: nothing of theirs is kept again.
   private let forgotten = Locked<Set<String>>([])
@@ -54,20 +55,29 @@ package final class Vault: Sendable {
   }
 
   /// The row of a tenant that is there, after its MAC was checked.
-  func verifiedTenant(_ id: String, in store: any StoreReading) throws(ServiceError) -> TenantRow {
-    let row = try tenantEver(id, in: store)
-    if row.isDeleted { throw .notFound }
-    return row
+  func verifiedTenant(_ id: String, in store: any StoreReading) throws(ServiceError) -> TenantRow { try existing(id, in: store).row }
+
+  /// The tenant's settings, from the same row.
+  func settings(of tenant: String, in store: any StoreReading) throws(ServiceError) -> TenantSettings {
+    try existing(tenant, in: store).settings
   }
 
   /// As `verifiedTenant`, also of a deleted one: its audit chain can be read still.
-  func tenantEver(_ id: String, in store: any StoreReading) throws(ServiceError) -> TenantRow {
+  func tenantEver(_ id: String, in store: any StoreReading) throws(ServiceError) -> TenantRow { try known(id, in: store).row }
+
+  private func existing(_ id: String, in store: any StoreReading) throws(ServiceError) -> (row: TenantRow, settings: TenantSettings) {
+    let known = try known(id, in: store)
+    if known.row.isDeleted { throw .notFound }
+    return known
+  }
+
+  private func known(_ id: String, in store: any StoreReading) throws(ServiceError) -> (row: TenantRow, settings: TenantSettings) {
     let row: TenantRow?
     do { row = try store.tenant(id) } catch { throw ServiceError(error) }
     guard let row else { throw .notFound }
-    if verified.withLock({ $0[id] == row }) { return row }
-    guard constantTimeEqual(try mac(of: row), row.mac) else { throw .unreadable }
-    verified.withLock { $0[id] = row }
-    return row
+    if let known = verified.withLock({ $0[id] }), known.row == row { return known }
+    guard constantTimeEqual(try mac(of: row), row.mac), let settings = TenantSettings(stored: row.settings) else { throw .unreadable }
+    verified.withLock { $0[id] = (row, settings) }
+    return (row, settings)
   }
 }

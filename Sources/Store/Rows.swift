@@ -213,12 +213,14 @@ package struct AuditRow: Sendable, Equatable {
 /// The last entry of a chain: what the next one is linked to.
 package struct AuditHead: Sendable, Equatable {
   package var sequence: Int64
-  /// RFC 3339, UTC, milliseconds.
-  package var at: String
   package var hash: [UInt8]
-  package init(sequence: Int64, at: String, hash: [UInt8]) {
+  /// RFC 3339, UTC, milliseconds; empty where only the link counts. No part of what makes two heads equal.
+  package var at: String
+  package init(sequence: Int64, at: String = "", hash: [UInt8]) {
     self.sequence = sequence
     self.at = at
     self.hash = hash
   }
+
+  package static func == (left: AuditHead, right: AuditHead) -> Bool { left.sequence == right.sequence && left.hash == right.hash }
 }

@@ -1,6 +1,6 @@
 /// Writes JSON: no blanks, numbers by their text, `"`, `\` and control characters escaped and nothing else.
 package struct JSONWriter {
-  package private(set) var bytes: [UInt8] = []
+  package var bytes: [UInt8] = []
 
   package init(reserving capacity: Int = 256) { bytes.reserveCapacity(capacity) }
 
@@ -33,24 +33,40 @@ package struct JSONWriter {
   /// A string literal with its quotes.
   package mutating func append(_ text: JSONString) {
     bytes.append(UInt8(ascii: "\""))
-    for byte in text.utf8 {
-      switch byte {
-      case 0x22, 0x5C:
-        bytes.append(0x5C)
-        bytes.append(byte)
-      case 0x08: appendRaw("\\b")
-      case 0x09: appendRaw("\\t")
-      case 0x0A: appendRaw("\\n")
-      case 0x0C: appendRaw("\\f")
-      case 0x0D: appendRaw("\\r")
-      case 0x00..<0x20:
-        appendRaw("\\u00")
-        bytes.append(Self.digit(byte >> 4))
-        bytes.append(Self.digit(byte & 15))
-      default: bytes.append(byte)
-      }
-    }
+    for byte in text.utf8 { appendEscaped(byte) }
     bytes.append(UInt8(ascii: "\""))
+  }
+
+  /// A string literal with its quotes, of UTF-8 text. With room reserved no copy of it is left behind.
+  package mutating func append(text: RawSpan) {
+    bytes.append(UInt8(ascii: "\""))
+    for index in 0..<text.byteCount { appendEscaped(unsafe text.unsafeLoad(fromByteOffset: index, as: UInt8.self)) }
+    bytes.append(UInt8(ascii: "\""))
+  }
+
+  /// Text that needs no escapes, as base64, with its quotes.
+  package mutating func appendQuoted(_ text: [UInt8]) {
+    bytes.append(UInt8(ascii: "\""))
+    bytes.append(contentsOf: text)
+    bytes.append(UInt8(ascii: "\""))
+  }
+
+  private mutating func appendEscaped(_ byte: UInt8) {
+    switch byte {
+    case 0x22, 0x5C:
+      bytes.append(0x5C)
+      bytes.append(byte)
+    case 0x08: appendRaw("\\b")
+    case 0x09: appendRaw("\\t")
+    case 0x0A: appendRaw("\\n")
+    case 0x0C: appendRaw("\\f")
+    case 0x0D: appendRaw("\\r")
+    case 0x00..<0x20:
+      appendRaw("\\u00")
+      bytes.append(Self.digit(byte >> 4))
+      bytes.append(Self.digit(byte & 15))
+    default: bytes.append(byte)
+    }
   }
 
   /// Text that is JSON already.

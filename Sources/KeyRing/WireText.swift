@@ -1,0 +1,24 @@
+internal import Ciphers
+
+/// How bytes are written in answers: the API modules have no ciphers of their own.
+package enum WireText {
+  package static func base64(_ bytes: [UInt8]) -> [UInt8] { Base64.standard.encode(bytes) }
+
+  /// nil for anything but canonical padded standard base64.
+  package static func decodeBase64(_ text: [UInt8]) -> [UInt8]? { Base64.standard.decode(text) }
+
+  /// Lower case.
+  package static func hexadecimal(_ bytes: [UInt8]) -> [UInt8] {
+    let digits = Array("0123456789abcdef".utf8)
+    return bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
+  }
+}
+
+extension EnvelopeV1 {
+  /// The four texts of the wire form.
+  package var base64: (iv: [UInt8], ciphertext: [UInt8], authTag: [UInt8], dataKeyCiphertext: [UInt8]) {
+    (
+      WireText.base64(iv), WireText.base64(ciphertext), WireText.base64(authTag), WireText.base64(dataKeyCiphertext)
+    )
+  }
+}

@@ -1,0 +1,129 @@
+internal import Ciphers
+internal import KeyRing
+internal import Model
+internal import Store
+
+/// From a bearer key to an agent: the one place that decides who a caller of the scoped dialect is.
+struct AgentAuthenticator {
+  let service: Service
+  let store: any StoreReading
+
+  /// - Parameter address: of the client, as nginx saw it; judged against the key's networks.
+  func caller(_ token: [UInt8], address: String) throws(ScopedFailure) -> AgentCaller {
+    guard let parsed = APIKeyToken(parsing: token) else { throw ScopedFailure(code: .unauthenticated) }
+    let row = try scoped { try store.apiKey(parsed.id) }
+    // An unknown id costs the same comparison as a known one.
+    let matches = constantTimeEqual(row?.digest ?? [UInt8](repeating: 0, count: 32), parsed.digest)
+    guard let row, matches else { throw ScopedFailure(code: .unauthenticated) }
+    guard let kind = APIKeyKind(rawValue: row.kind), kind.prefix == parsed.prefix else { throw ScopedFailure(code: .unauthenticated) }
+    guard try scoped({ try service.vault.verify(row) }) else { throw ScopedFailure(code: .unavailable) }
+    try check(row)
+    switch kind {
+    case .session, .admin: throw ScopedFailure(code: .wrongKeyKind)
+    case .agent, .child: return try caller(row, kind, address)
+    }
+  }
+
+  private func check(_ row: APIKeyRow) throws(ScopedFailure) {
+    if row.revokedAt != nil { throw ScopedFailure(code: .keyRevoked) }
+    if let expiry = row.expiresAt, expiry <= service.now() { throw ScopedFailure(code: .keyExpired) }
+  }
+
+  private func caller(_ row: APIKeyRow, _ kind: APIKeyKind, _ address: String) throws(ScopedFailure) -> AgentCaller {
+    guard let part = row.agent, var grants = KeyGrants(stored: part.grants) else { throw ScopedFailure(code: .unavailable) }
+    var ends = [row.expiresAt]
+    if kind == .child {
+      // What the parent has lost, the child has lost.
+      guard let parent = try scoped({ try store.apiKey(part.parent) }), try scoped({ try service.vault.verify(parent) }),
+        let given = parent.agent.flatMap({ KeyGrants(stored: $0.grants) })
+      else { throw ScopedFailure(code: .unauthenticated) }
+      try check(parent)
+      ends.append(parent.expiresAt)
+      grants.narrow(by: given)
+    }
+    guard service.allows(address, grants.networks) else { throw ScopedFailure(code: .unauthenticated) }
+    return try scoped {
+      let tenant = try service.vault.verifiedTenant(row.tenant, in: store)
+      let settings = try service.vault.settings(of: row.tenant, in: store)
+      guard let agent = try store.agent(tenant: row.tenant, id: part.agent).map(service.vault.verified), agent.disabledAt == nil else {
+        throw ScopedFailure(code: .unauthenticated)
+      }
+      let members = try service.memberships(of: agent, in: store)
+      ends += members.map(\.expiresAt)
+      let facts = AccessFacts(
+        tenant: (tenant.id, tenant.name), agent: (agent.id, agent.name), orgRole: settings.orgDefaultRole,
+        memberships: members.map(\.fact), capabilities: grants.capabilities, scopes: grants.scopes)
+      return AgentCaller(
+        principal: Principal(tenant: row.tenant, actor: .agent, actorID: agent.id, keyID: "key_" + row.id, level: .masked),
+        agentName: agent.name, tenantName: tenant.name, keyID: row.id, grants: grants, access: Access(facts), settings: settings,
+        expiresAt: row.expiresAt, isRetiring: part.isRetiring, isChild: kind == .child, maxUses: part.maxUses,
+        validUntil: ends.compactMap { $0 }.min())
+    }
+  }
+}
+
+extension KeyGrants {
+  /// Takes away what `other` does not have either.
+  mutating func narrow(by other: KeyGrants) {
+    capabilities.formIntersection(other.capabilities)
+    if let limit = other.scopes { scopes = scopes.map { $0.filter(limit.contains) } ?? limit }
+    if let limit = other.secretIDs { secretIDs = secretIDs.map { $0.filter(limit.contains) } ?? limit }
+    networks = networks ?? other.networks
+    if rates.isEmpty { rates = other.rates }
+  }
+}
+
+/// A membership with the names that its scope has now.
+struct KnownMembership {
+  let fact: AccessFacts.Membership
+  let expiresAt: Int64?
+}
+
+extension Service {
+  func allows(_ address: String, _ networks: [Network]?) -> Bool { networks?.contains { $0.contains(address) } ?? true }
+
+  /// The memberships of an agent that hold now. One whose team or project is gone counts for nothing.
+  func memberships(of agent: AgentRow, in store: any StoreReading) throws -> [KnownMembership] {
+    var known: [KnownMembership] = []
+    for row in try store.memberships(tenant: agent.tenant, agent: agent.id) {
+      let row = try vault.verified(row)
+      if let expiry = row.expiresAt, expiry <= now() { continue }
+      guard let kind = ScopeKind(rawValue: row.scope), let role = Role(rawValue: row.role) else { continue }
+      let scope = Scope(kind, row.scopeID)
+      switch kind {
+      case .team:
+        guard let team = try store.team(tenant: row.tenant, id: row.scopeID).map(vault.verified) else { continue }
+        known.append(
+          KnownMembership(
+            fact: AccessFacts.Membership(scope: scope, name: team.name, team: nil, role: role, priority: row.priority),
+            expiresAt: row.expiresAt))
+      case .project:
+        guard let project = try store.project(tenant: row.tenant, id: row.scopeID).map(vault.verified) else { continue }
+        let team = try project.team.flatMap { try store.team(tenant: row.tenant, id: $0) }.map(vault.verified)
+        known.append(
+          KnownMembership(
+            fact: AccessFacts.Membership(
+              scope: scope, name: project.name, team: team.map { ($0.id, $0.name) }, role: role, priority: row.priority),
+            expiresAt: row.expiresAt))
+      case .org, .agent: continue
+      }
+    }
+    return known
+  }
+}
+
+extension Desk {
+  /// The agent that a bearer key names. Within one snapshot the answer is remembered.
+  package func authenticateAgent(_ token: [UInt8], address: String) throws(ScopedFailure) -> AgentCaller {
+    let authenticator = AgentAuthenticator(service: service, store: reader)
+    guard let snapshot = reader.snapshot else { return try authenticator.caller(token, address: address) }
+    let digest = SHA256.digest(token)
+    if let known = memory.caller(digest, in: snapshot, now: service.now()) {
+      guard service.allows(address, known.grants.networks) else { throw ScopedFailure(code: .unauthenticated) }
+      return known
+    }
+    let caller = try authenticator.caller(token, address: address)
+    memory.remember(caller, by: digest, in: snapshot)
+    return caller
+  }
+}

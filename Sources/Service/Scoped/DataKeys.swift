@@ -1,0 +1,103 @@
+internal import Ciphers
+internal import KeyRing
+internal import Model
+package import SecretMemory
+internal import Store
+internal import StrictJSON
+
+/// A data key just minted, with what its client must know.
+package struct DataKeyOffer: Sendable {
+  /// 32 bytes.
+  package let key: SecretBytes
+  package let wrapped: [UInt8]
+  /// 16 bytes.
+  package let kekID: [UInt8]
+  package let kekVersion: UInt32
+  package let id: [UInt8]
+  /// Unix milliseconds.
+  package let expiresAt: Int64
+
+  /// `kek_` and 26 characters.
+  package var kekName: String { "kek_" + RandomText.base32(kekID) }
+}
+
+extension Service {
+  /// Mints a data key for one field, which need not exist yet (scoped spec, section 5.10). Audited before it is handed out;
+  /// nothing of it is stored.
+  package func mintDataKey(
+    _ action: ScopedAction, by caller: AgentCaller, _ origin: RequestOrigin,
+    completion: @escaping @Sendable (Result<DataKeyOffer, ScopedFailure>) -> Void
+  ) {
+    scopedWrite(by: caller.principal, origin) { transaction in
+      let change = ScopedTransaction(service: self, store: transaction, caller: caller, origin: origin)
+      let keys = try self.sealingKeys(tenant: caller.tenant, in: transaction)
+      let binding = DataKeyBinding(
+        tenant: caller.tenant, scope: action.scope.kind.rawValue, scopeID: action.scope.id, secretID: action.secretID,
+        fieldKey: action.fieldKey)
+      let time = try change.dataKeyTime()
+      let minted = try keys.mintDataKey(for: binding, issuedAt: UInt64(clamping: time))
+      try change.record(
+        AuditEvent(
+          action.name, in: action.scope, subject: action.secretID, field: action.fieldKey,
+          details: change.details.with("kekVersion", .number(JSONNumber(keys.version))).text))
+      return DataKeyOffer(
+        key: minted.key, wrapped: minted.wrapped.bytes, kekID: keys.kekID, kekVersion: keys.version, id: minted.wrapped.id,
+        expiresAt: time + (try change.settings().dataKeyTtlSeconds) * 1000)
+    } completion: {
+      completion($0)
+    }
+  }
+}
+
+extension Desk {
+  /// Unwraps the data key of a stored envelope (section 5.11, whose order of checks this follows). The key may leave only
+  /// once the event is in the audit chain.
+  package func decryptDataKey(_ bytes: [UInt8], _ action: ScopedAction, for caller: AgentCaller, _ origin: RequestOrigin)
+    throws(ScopedFailure) -> Exposure
+  {
+    try scoped {
+      guard let (found, field) = try reader.scopedField(caller.place(action.scope), secret: action.secretID, key: action.fieldKey) else {
+        throw ScopedFailure(code: .secretNotFound)
+      }
+      let secret = try service.verified(found, in: reader)
+      guard let field, field.state == .current else { throw ScopedFailure(code: .fieldNotFound) }
+      let current = try service.verified(field, in: reader)
+      let wrapped = WrappedDataKey(bytes: bytes)
+      let backed = try wrapped.flatMap { try backedVersion($0.id, current, secret) }
+      guard current.sensitivity == Sensitivity.encrypted.rawValue || backed != nil else { throw ScopedFailure(code: .fieldNotEncrypted) }
+      guard let wrapped else { throw refused(.invalidDataKey, action, origin, "format") }
+      guard let key = unwrap(wrapped, action, caller) else { throw refused(.invalidDataKey, action, origin, "does not open") }
+      guard let backed else { throw refused(.dataKeyUnbound, action, origin, "backs no kept version") }
+      let event = AuditEvent(
+        action.name, in: action.scope, subject: action.secretID, field: action.fieldKey, revision: secret.revision,
+        details: AuditDetails(origin).with(fieldVersion: backed).with("kekVersion", .number(JSONNumber(wrapped.kekVersion))).text)
+      return Exposure(value: key, event: event)
+    }
+  }
+
+  /// The version of this very field that the key backs, when it is the current one or still retained.
+  private func backedVersion(_ id: [UInt8], _ current: FieldRow, _ secret: ScopedSecretRow) throws -> UInt64? {
+    guard let found = try reader.dataKey(tenant: current.tenant, id: id) else { return nil }
+    let row = try service.verified(found, in: reader)
+    guard row.incarnation == secret.incarnation, row.fieldKey == current.fieldKey else { return nil }
+    if row.fieldVersion == current.version { return current.dataKeyID == id ? row.fieldVersion : nil }
+    let version = try reader.fieldVersion(
+      tenant: current.tenant, incarnation: secret.incarnation, key: current.fieldKey, version: row.fieldVersion)
+    guard let version, version.state == .retained, try service.verified(version, in: reader).dataKeyID == id else { return nil }
+    return row.fieldVersion
+  }
+
+  private func unwrap(_ wrapped: WrappedDataKey, _ action: ScopedAction, _ caller: AgentCaller) -> SecretBytes? {
+    let binding = DataKeyBinding(
+      tenant: caller.tenant, scope: action.scope.kind.rawValue, scopeID: action.scope.id, secretID: action.secretID,
+      fieldKey: action.fieldKey)
+    guard let keys = try? service.vault.keys(tenant: caller.tenant, version: wrapped.kekVersion, in: reader) else { return nil }
+    return try? keys.unwrap(wrapped, boundTo: binding)
+  }
+
+  private func refused(_ code: ErrorCode, _ action: ScopedAction, _ origin: RequestOrigin, _ reason: StaticString) -> ScopedFailure {
+    let attempt = ScopedAction(
+      "data_key.refused", needs: action.capability, on: action.scope, secret: action.secretID, field: action.fieldKey)
+    return ScopedFailure(Refusal(code), denial: attempt.denial(code, origin, reason: reason))
+  }
+}

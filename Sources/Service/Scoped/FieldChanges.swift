@@ -1,0 +1,97 @@
+internal import Model
+internal import Store
+
+/// What a change of a field came to.
+package struct FieldChangeResult: Sendable {
+  package let view: FieldView
+  package let revision: UInt64
+  package let isChanged: Bool
+}
+
+/// What a removal of a field came to.
+package struct FieldRemoval: Sendable {
+  package let revision: UInt64
+  package let wasRemoved: Bool
+}
+
+extension ScopedTransaction {
+  /// Sets one field of a secret that exists (scoped spec, section 5.7).
+  package func set(_ content: FieldContent, _ action: ScopedAction, _ conditions: Preconditions, allowsDowngrade: Bool) throws
+    -> FieldChangeResult
+  {
+    let (secret, current) = try found(action)
+    let comparison = try compare(content, action, with: current, of: secret)
+    let live = current.flatMap { $0.state == .current ? $0 : nil }
+    try conditions.check(live.map(secret.tag))
+    if case .same = comparison, let live {
+      return FieldChangeResult(view: try service.view(live, of: secret, content: nil), revision: secret.revision, isChanged: false)
+    }
+    let settings = try settings()
+    if live == nil {
+      let count = try fields(of: secret, withValues: false).count { $0.state == .current }
+      try checkFieldQuota(count + 1, settings)
+    } else {
+      try conditions.demand(settings)
+    }
+    try checkDowngrade(content.sensitivity, from: live, isAllowed: allowsDowngrade)
+    return try store(content, after: current, of: secret, action, as: "field.set")
+  }
+
+  private func store(
+    _ content: FieldContent, after current: FieldRow?, of secret: ScopedSecretRow, _ action: ScopedAction, as name: StaticString
+  )
+    throws -> FieldChangeResult
+  {
+    let row = try put(advanced(secret))
+    let field = try store(content, in: action.fieldKey, after: current, of: row)
+    try recordSet(field, row, action.scope, as: name)
+    return FieldChangeResult(view: try service.view(field, of: row, content: nil), revision: row.revision, isChanged: true)
+  }
+
+  /// Makes a new version out of an earlier one, with the same content and the same data key (section 4.5).
+  package func rollBack(to version: UInt64, _ action: ScopedAction, _ conditions: Preconditions, allowsDowngrade: Bool) throws
+    -> FieldChangeResult
+  {
+    let (secret, current) = try found(action)
+    guard let current, current.state == .current else { throw ScopedFailure(code: .fieldNotFound) }
+    try conditions.check(secret.tag(of: current))
+    if version == current.version {
+      return FieldChangeResult(view: try service.view(current, of: secret, content: nil), revision: secret.revision, isChanged: false)
+    }
+    guard version > 0,
+      let earlier = try store.fieldVersion(tenant: caller.tenant, incarnation: secret.incarnation, key: action.fieldKey, version: version),
+      earlier.state == .retained
+    else { throw ScopedFailure(code: .versionNotFound) }
+    try conditions.demand(try settings())
+    let content = try service.content(of: try service.verified(earlier, in: store), of: secret, in: store)
+    if content.sensitivity == .plaintext, try settings().plaintextPolicy == .deny {
+      throw ScopedFailure(Refusal(.plaintextDenied), denial: action.denial(.plaintextDenied, origin))
+    }
+    try checkDowngrade(content.sensitivity, from: current, isAllowed: allowsDowngrade)
+    return try store(content, after: current, of: secret, action, as: "field.rolled_back")
+  }
+
+  /// Takes a field out of a secret (section 5.8). Doing it again within the deletion window is no error.
+  package func removeField(_ action: ScopedAction, _ conditions: Preconditions) throws -> FieldRemoval {
+    let (secret, current) = try found(action)
+    guard let current else { throw ScopedFailure(code: .fieldNotFound) }
+    guard current.state == .current else {
+      guard let end = current.purgeAfter, end > now else { throw ScopedFailure(code: .fieldNotFound) }
+      return FieldRemoval(revision: secret.revision, wasRemoved: true)
+    }
+    try conditions.check(secret.tag(of: current))
+    try conditions.demand(try settings())
+    let row = try put(advanced(secret))
+    try remove(current)
+    try recordSet(current, row, action.scope, as: "field.removed")
+    return FieldRemoval(revision: row.revision, wasRemoved: false)
+  }
+
+  /// The live secret and the newest version of the field.
+  private func found(_ action: ScopedAction) throws -> (ScopedSecretRow, FieldRow?) {
+    guard let (secret, field) = try store.scopedField(caller.place(action.scope), secret: action.secretID, key: action.fieldKey) else {
+      throw ScopedFailure(code: .secretNotFound)
+    }
+    return (try service.verified(secret, in: store), try field.map { try service.verified($0, in: store) })
+  }
+}

@@ -1,0 +1,145 @@
+internal import Ciphers
+internal import KeyRing
+internal import Model
+package import SecretMemory
+internal import Store
+internal import Threads
+
+/// A change that its sender may repeat: who, where, and with which body.
+package struct IdempotencyClaim: Sendable {
+  let id: [UInt8]
+  let bodyDigest: [UInt8]
+
+  /// - Parameter parts: key id, method, path and Idempotency-Key.
+  package init(_ parts: [[UInt8]], body: SecretBytes) {
+    id = SHA256.digest(parts.reduce(into: []) { $0 += $1 + [0] })
+    bodyDigest = body.withBytes { SHA256.digest($0) }
+  }
+}
+
+/// The answer of a change, rendered inside its transaction so that a repetition gets the same bytes. Never holds a value or key.
+package struct StoredAnswer: Sendable {
+  package let status: Int
+  /// With its quotes; nil when the answer has none.
+  package let tag: String?
+  package let body: [UInt8]
+  /// Beside the body; not kept.
+  package var warning: String?
+
+  package init(status: Int = 200, tag: String? = nil, body: [UInt8], warning: String? = nil) {
+    self.status = status
+    self.tag = tag
+    self.body = body
+    self.warning = warning
+  }
+}
+
+extension Service {
+  /// 24 h in milliseconds: how long an answer is kept for repetitions.
+  private static let answerAge: Int64 = 86_400_000
+
+  /// Runs a change in the writer, with the answer kept under `claim`. `completion` comes once it is durable; a refusal that
+  /// belongs into the audit chain is written there first.
+  package func change(
+    by caller: AgentCaller, _ origin: RequestOrigin, once claim: IdempotencyClaim?,
+    _ body: @escaping @Sendable (ScopedTransaction) throws -> StoredAnswer,
+    completion: @escaping @Sendable (Result<StoredAnswer, ScopedFailure>) -> Void
+  ) {
+    if let claim, !running.withLock({ $0.insert(claim.id).inserted }) {
+      return completion(.failure(ScopedFailure(code: .idempotencyInProgress)))
+    }
+    scopedWrite(by: caller.principal, origin) { transaction in
+      if let claim, let known = try self.knownAnswer(claim, caller.tenant, in: transaction) { return known }
+      let answer = try body(ScopedTransaction(service: self, store: transaction, caller: caller, origin: origin))
+      if let claim { try self.keep(answer, claim, caller.tenant, in: transaction) }
+      return answer
+    } completion: { result in
+      if let claim { self.running.withLock { _ = $0.remove(claim.id) } }
+      completion(result)
+    }
+  }
+
+  private func knownAnswer(_ claim: IdempotencyClaim, _ tenant: String, in transaction: any StoreTransaction) throws -> StoredAnswer? {
+    guard let row = try transaction.idempotentAnswer(tenant: tenant, id: claim.id), row.createdAt > now() - Self.answerAge else {
+      return nil
+    }
+    guard constantTimeEqual(row.bodyDigest, claim.bodyDigest) else { throw ScopedFailure(code: .idempotencyKeyReused) }
+    return StoredAnswer(status: Int(row.status), tag: row.entityTag.isEmpty ? nil : row.entityTag, body: row.body)
+  }
+
+  private func keep(_ answer: StoredAnswer, _ claim: IdempotencyClaim, _ tenant: String, in transaction: any StoreTransaction) throws {
+    let time = now()
+    try transaction.forgetAnswers(tenant: tenant, before: time - Self.answerAge, limit: 16)
+    try transaction.put(
+      IdempotencyRow(
+        tenant: tenant, id: claim.id, bodyDigest: claim.bodyDigest, status: Int64(answer.status), entityTag: answer.tag ?? "",
+        body: answer.body, createdAt: time))
+  }
+
+  /// As `write`, for what fails with a `ScopedFailure`.
+  func scopedWrite<T: Sendable>(
+    by principal: Principal, _ origin: RequestOrigin, _ body: @escaping @Sendable (any StoreTransaction) throws -> T,
+    completion: @escaping @Sendable (Result<T, ScopedFailure>) -> Void
+  ) {
+    store.write(body) { result in
+      switch result {
+      case .success(let value): completion(.success(value))
+      case .failure(let error): self.refuse(ScopedFailure(error), by: principal, origin) { completion(.failure($0)) }
+      }
+    }
+  }
+
+  /// Records a refusal that belongs into the chain, then says so. What cannot be recorded is a failure of its own.
+  package func refuse(
+    _ failure: ScopedFailure, by principal: Principal, _ origin: RequestOrigin, completion: @escaping @Sendable (ScopedFailure) -> Void
+  ) {
+    guard let denial = failure.denial else { return completion(failure) }
+    record(denial, by: principal, requestID: origin.id) { result in
+      switch result {
+      case .success: completion(failure)
+      case .failure(let error): completion(ScopedFailure(error))
+      }
+    }
+  }
+}
+
+/// One change of the scoped dialect in the writer: what every use case needs at hand.
+package struct ScopedTransaction {
+  let service: Service
+  let store: any StoreTransaction
+  let caller: AgentCaller
+  let origin: RequestOrigin
+
+  var now: Int64 { service.now() }
+  var details: AuditDetails { AuditDetails(origin) }
+
+  func record(_ event: AuditEvent) throws { try service.record(event, by: caller.principal, requestID: origin.id, in: store) }
+
+  func settings() throws -> TenantSettings { try service.vault.settings(of: caller.tenant, in: store) }
+
+  /// The row with its MAC, under the tenant's active keys.
+  func put(_ row: ScopedSecretRow) throws -> ScopedSecretRow {
+    var row = row
+    let keys = try service.vault.activeKeys(tenant: row.place.tenant, in: store)
+    row.kekVersion = keys.version
+    row.mac = try keys.mac(of: row)
+    try store.put(row)
+    return row
+  }
+
+  /// The row with its MAC, under the version of the keys that it is sealed with.
+  func put(_ row: FieldRow) throws {
+    var row = row
+    row.mac = try service.vault.keys(tenant: row.tenant, version: row.kekVersion, in: store).mac(of: row)
+    try store.put(row)
+  }
+
+  /// The row after a change by the caller: one revision on.
+  func advanced(_ row: ScopedSecretRow) -> ScopedSecretRow {
+    var row = row
+    row.revision += 1
+    row.updatedAt = now
+    row.updatedBy = caller.agentID
+    return row
+  }
+}

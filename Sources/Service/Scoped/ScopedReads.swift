@@ -1,0 +1,153 @@
+package import Model
+internal import Store
+internal import StrictJSON
+
+/// What a list of secrets leaves out. nil and empty leave out nothing.
+package struct SecretFilter: Sendable {
+  package var category: String?
+  /// Each must be there.
+  package var tags: [String] = []
+  /// In the id or the name, in any case.
+  package var text: String?
+  package var fieldKey: String?
+  /// Unix milliseconds.
+  package var updatedSince: Int64?
+
+  package init() {}
+
+  func admits(_ row: ScopedSecretRow) -> Bool {
+    if let category, row.category != category { return false }
+    if let updatedSince, row.updatedAt < updatedSince { return false }
+    if let text = text?.lowercased(), !text.isEmpty,
+      !Self.contains(row.secretID.lowercased(), text), !Self.contains(row.name.lowercased(), text)
+    {
+      return false
+    }
+    guard !tags.isEmpty else { return true }
+    let known = [String](jsonText: row.tags) ?? []
+    return tags.allSatisfy(known.contains)
+  }
+
+  func admits(_ view: SecretView) -> Bool { fieldKey.map { key in view.fields.contains { $0.key == key } } ?? true }
+
+  /// By bytes: both are in lower case.
+  private static func contains(_ text: String, _ part: String) -> Bool {
+    let (text, part) = (Array(text.utf8), Array(part.utf8))
+    guard part.count <= text.count else { return false }
+    return (0...(text.count - part.count)).contains { text[$0..<($0 + part.count)].elementsEqual(part) }
+  }
+}
+
+extension Desk {
+  /// The secrets of a scope without their values, in order of id.
+  ///
+  /// - Parameters:
+  ///   - id: start behind this one; empty = from the first.
+  ///   - limit: nil = all.
+  /// - Returns: the rows, and whether there are more.
+  package func secrets(_ scope: Scope, _ filter: SecretFilter, after id: String, limit: Int?, for caller: AgentCaller)
+    throws(ScopedFailure)
+    -> (rows: [SecretView], hasMore: Bool)
+  {
+    try scoped {
+      var views: [SecretView] = []
+      var last = id
+      while true {
+        let rows = try reader.scopedSecrets(caller.place(scope), after: last, limit: 500)
+        for row in rows {
+          last = row.secretID
+          guard caller.reaches(row.secretID), filter.admits(row) else { continue }
+          let view = try service.view(try service.verified(row, in: reader), in: reader)
+          guard filter.admits(view) else { continue }
+          if let limit, views.count == limit { return (views, true) }
+          views.append(view)
+        }
+        if rows.count < 500 { return (views, false) }
+      }
+    }
+  }
+
+  /// One secret with what its fields hold.
+  ///
+  /// - Parameter wanted: the fields to show; nil = all.
+  package func secret(
+    _ action: ScopedAction, only wanted: Set<String>?, ifNoneMatch: EntityTagCondition?, for caller: AgentCaller, _ origin: RequestOrigin
+  )
+    throws(ScopedFailure) -> ConditionalRead<SecretView>
+  {
+    try scoped {
+      guard let row = try service.liveSecret(caller.place(action.scope), action.secretID, in: reader) else {
+        throw ScopedFailure(code: .secretNotFound)
+      }
+      if let ifNoneMatch, ifNoneMatch.matches(Array(row.tag.utf8)) { return .notModified(tag: row.tag) }
+      let view = try service.view(row, withContent: true, only: wanted, in: reader)
+      let exposed = view.fields.filter { $0.sensitivity == .plaintext }.map(\.key)
+      let event = AuditEvent(
+        action.name, in: action.scope, subject: row.secretID, revision: row.revision,
+        details: AuditDetails(origin).with("fields", exposed).text)
+      return .read(view, exposure: exposed.isEmpty ? nil : event)
+    }
+  }
+
+  /// One field: its current version, or an earlier one that is still kept.
+  package func field(
+    _ action: ScopedAction, version: UInt64?, ifNoneMatch: EntityTagCondition?, for caller: AgentCaller, _ origin: RequestOrigin
+  )
+    throws(ScopedFailure) -> ConditionalRead<FieldView>
+  {
+    try scoped {
+      guard let (secret, found) = try reader.scopedField(caller.place(action.scope), secret: action.secretID, key: action.fieldKey) else {
+        throw ScopedFailure(code: .secretNotFound)
+      }
+      let row = try service.verified(secret, in: reader)
+      guard var field = found, field.state == .current else { throw ScopedFailure(code: .fieldNotFound) }
+      if let version, version != field.version {
+        guard version > 0,
+          let earlier = try reader.fieldVersion(tenant: caller.tenant, incarnation: row.incarnation, key: field.fieldKey, version: version),
+          earlier.state == .retained
+        else { throw ScopedFailure(code: .versionNotFound) }
+        field = earlier
+      }
+      let tag = row.tag(of: field)
+      if let ifNoneMatch, ifNoneMatch.matches(Array(tag.utf8)) { return .notModified(tag: tag) }
+      field = try service.verified(field, in: reader)
+      let view = try service.view(field, of: row, content: try service.content(of: field, of: row, in: reader))
+      let event = AuditEvent(
+        action.name, in: action.scope, subject: row.secretID, field: field.fieldKey, revision: row.revision,
+        details: AuditDetails(origin).with(fieldVersion: field.version).text)
+      return .read(view, exposure: view.sensitivity == .plaintext ? event : nil)
+    }
+  }
+
+  /// The versions of a field, newest first.
+  package func versions(_ action: ScopedAction, for caller: AgentCaller) throws(ScopedFailure) -> [FieldVersion] {
+    try scoped {
+      guard let (secret, found) = try reader.scopedField(caller.place(action.scope), secret: action.secretID, key: action.fieldKey) else {
+        throw ScopedFailure(code: .secretNotFound)
+      }
+      let row = try service.verified(secret, in: reader)
+      guard let field = found, field.state == .current else { throw ScopedFailure(code: .fieldNotFound) }
+      let earlier = try reader.fieldVersions(tenant: caller.tenant, incarnation: row.incarnation, key: field.fieldKey, limit: 200)
+      return try ([field] + earlier).map { FieldVersion(try service.verified($0, in: reader)) }
+    }
+  }
+}
+
+/// One version of a field, as lists show it.
+package struct FieldVersion: Sendable {
+  package let version: UInt64
+  package let sensitivity: String
+  /// Unix milliseconds.
+  package let createdAt: Int64
+  package let createdBy: String
+  /// `current`, `retained` or `destroyed`.
+  package let state: String
+
+  init(_ row: FieldRow) {
+    version = row.version
+    sensitivity = row.sensitivity
+    createdAt = row.createdAt
+    createdBy = row.createdBy
+    state = row.state.rawValue
+  }
+}
