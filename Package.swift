@@ -52,6 +52,7 @@ let package = Package(
     module("HTTPMessages", ["SecretMemory"]),
     module("SettingsAPI", ["Service", "Model", "HTTPMessages", "StrictJSON", "SecretMemory"]),
     module("AdminAPI", ["Service", "Store", "KeyRing", "Model", "HTTPMessages", "StrictJSON", "SecretMemory", "Threads"]),
+    module("ScopedAPI", ["Service", "Model", "KeyRing", "HTTPMessages", "StrictJSON", "SecretMemory"]),
     module("Responder", ["HTTPMessages", "SecretMemory", "CFastCGI", "CShim", "Threads"]),
     module("Configuration", ["StrictJSON", "SecretMemory"]),
     module("FastCGIClient", ["CShim"]),
@@ -60,7 +61,8 @@ let package = Package(
     .executableTarget(
       name: "cofferd",
       dependencies: [
-        "Responder", "SettingsAPI", "AdminAPI", "Service", "Store", "KeyRing", "Configuration", "HTTPMessages", "Model", "StrictJSON",
+        "Responder", "SettingsAPI", "ScopedAPI", "AdminAPI", "Service", "Store", "KeyRing", "Configuration", "HTTPMessages", "Model",
+        "StrictJSON",
         "SecretMemory", "CShim",
       ],
       swiftSettings: strict, linkerSettings: hardened),
@@ -85,6 +87,7 @@ let package = Package(
     tests("Service", ["Model", "Store", "KeyRing", "SecretMemory", "StrictJSON", "Threads"]),
     tests("HTTPMessages", ["StrictJSON", "SecretMemory"]),
     tests("SettingsAPI", ["Service", "Model", "Store", "KeyRing", "HTTPMessages", "StrictJSON", "SecretMemory", "Threads"]),
+    tests("ScopedAPI", ["Service", "Model", "Store", "KeyRing", "HTTPMessages", "StrictJSON", "SecretMemory", "Threads"]),
     tests("AdminAPI", ["Service", "Model", "Store", "KeyRing", "HTTPMessages", "StrictJSON", "SecretMemory", "Threads"]),
     tests("Responder", ["HTTPMessages", "SecretMemory", "CShim"]),
     tests("Configuration", ["SecretMemory"]),

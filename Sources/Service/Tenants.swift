@@ -17,7 +17,7 @@ extension Service {
     let maker = KeyMaker(vault: vault, now: now)
     write(
       { transaction in
-        let id = try "ten_" + RandomText.base62(count: 16)
+        let id = try "ten_" + RandomText.ulid(at: self.now())
         try maker.insertTenant(id: id, name: name, in: transaction)
         try self.record(AuditEvent("tenant.create", subject: id), by: principal.acting(in: id), requestID: requestID, in: transaction)
         return try self.vault.verifiedTenant(id, in: transaction)

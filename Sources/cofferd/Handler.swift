@@ -1,6 +1,7 @@
 internal import AdminAPI
 internal import HTTPMessages
 internal import Responder
+internal import ScopedAPI
 internal import Service
 internal import SettingsAPI
 
@@ -8,6 +9,7 @@ internal import SettingsAPI
 final class Handler: RequestHandler {
   private let desk: Desk
   private let settings: SettingsAPI
+  private let scoped: ScopedAPI
   private let admin: AdminAPI
   private let prefix: PathPrefix?
 
@@ -15,6 +17,7 @@ final class Handler: RequestHandler {
     self.prefix = prefix
     desk = try Desk(service)
     settings = SettingsAPI(desk: desk, cors: cors, info: info)
+    scoped = ScopedAPI(desk: desk)
     admin = AdminAPI(desk: desk, facts: facts)
   }
 
@@ -25,7 +28,8 @@ final class Handler: RequestHandler {
   func handle(_ request: Request) -> Answer {
     var request = request
     if let prefix { request.target = prefix.removed(from: request.target) }
-    return AdminAPI.owns(request.target) ? admin.answer(request) : settings.answer(request)
+    if AdminAPI.owns(request.target) { return admin.answer(request) }
+    return ScopedAPI.owns(request.target) ? scoped.answer(request) : settings.answer(request)
   }
 
   func refuse(_ refusal: RequestRefusal) -> Response { settings.refuse(refusal) }

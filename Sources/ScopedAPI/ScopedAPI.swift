@@ -1,0 +1,182 @@
+package import HTTPMessages
+internal import Model
+internal import SecretMemory
+package import Service
+internal import StrictJSON
+
+/// The scoped dialect on one thread: from a request to an answer.
+///
+/// The order of checks is path (400), route (404, 405), key (401, 403), rate (429), access (403), names and body (400), and
+/// only then what is stored.
+package final class ScopedAPI {
+  let desk: Desk
+  private let router = Router(routes: ScopedRoute.table.map { (methods: [$0.method], pattern: $0.pattern, route: $0.route) })
+
+  var service: Service { desk.service }
+
+  package init(desk: Desk) { self.desk = desk }
+
+  /// True for the paths this answers.
+  package static func owns(_ target: RequestTarget) -> Bool { target.segments.first == Array("agent".utf8) }
+
+  package func answer(_ request: Request) -> Answer {
+    do throws(ScopedFailure) {
+      return try routed(request)
+    } catch { return .now(Failure.response(error.refusal, request, at: service.now())) }
+  }
+
+  private func routed(_ request: Request) throws(ScopedFailure) -> Answer {
+    guard request.target.segments.allSatisfy(Self.isPlain) else { throw ScopedFailure(code: .invalidPath) }
+    switch router.match(request.target, request.method) {
+    case .notFound, .trailingSlash: throw ScopedFailure(code: .notFound)
+    case .methodNotAllowed(let allow):
+      let allow = [("Allow" as StaticString, allow + ", OPTIONS")]
+      if request.method == .options { return .now(Response(status: Status(204), headers: allow)) }
+      return .now(Failure.response(Refusal(.methodNotAllowed), request, at: service.now(), headers: allow))
+    case .found(let route, let parameters):
+      let parameters = parameters.map { String(decoding: $0, as: UTF8.self) }
+      if route.namesScope, ScopeKind(rawValue: parameters[0]) == nil { throw ScopedFailure(code: .notFound) }
+      if route == .enrol { return try enrol(request) }
+      return try keyed(route, parameters, request)
+    }
+  }
+
+  /// No slash, backslash or control character may hide in a segment.
+  private static func isPlain(_ segment: [UInt8]) -> Bool {
+    segment.allSatisfy { $0 >= 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "\\") }
+  }
+
+  private func keyed(_ route: ScopedRoute, _ parameters: [String], _ request: Request) throws(ScopedFailure) -> Answer {
+    let caller: AgentCaller
+    do throws(ScopedFailure) {
+      guard let header = request[.authorization], let token = Self.bearerToken(header) else { throw ScopedFailure(code: .unauthenticated) }
+      caller = try desk.authenticateAgent(token, address: request.peer.address)
+    } catch { return .now(failedCredential(error, request)) }
+    service.noteUse(of: caller)
+    let decoration = Decoration(caller, verdict: route.rateClass.map { service.limiter.take($0, for: caller, now: service.now()) })
+    guard decoration.verdict?.isAllowed != false else {
+      return .now(decoration.apply(to: Failure.response(Refusal(.rateLimited), request, at: service.now())))
+    }
+    let call = Call(caller: caller, request: request, parameters: parameters)
+    return decorated(counted(guarded(route, call), call), decoration)
+  }
+
+  private func failedCredential(_ failure: ScopedFailure, _ request: Request) -> Response {
+    switch failure.refusal.code {
+    case .unauthenticated, .keyExpired, .keyRevoked:
+      if let verdict = service.limiter.noteFailure(from: request.peer.address, now: service.now()) {
+        return Failure.response(
+          Refusal(.rateLimited), request, at: service.now(), headers: [("Retry-After", String(verdict.retryAfter))])
+      }
+    default: break
+    }
+    return Failure.response(failure.refusal, request, at: service.now())
+  }
+
+  /// RFC 6750, section 2.1; the scheme's name in any case (RFC 9110, section 11.1).
+  private static func bearerToken(_ header: [UInt8]) -> [UInt8]? {
+    guard header.count > 7, String(decoding: header[..<7], as: UTF8.self).lowercased() == "bearer " else { return nil }
+    return Array(header[7...].drop { $0 == 0x20 })
+  }
+
+  /// A refusal that belongs into the audit chain is written there before it is sent.
+  private func guarded(_ route: ScopedRoute, _ call: Call) -> Answer {
+    do throws(ScopedFailure) {
+      return try answer(route, call)
+    } catch {
+      let service = service
+      guard error.denial != nil else { return .now(Failure.response(error.refusal, call.request, at: service.now())) }
+      return .later { send in
+        service.refuse(error, by: call.caller.principal, call.origin) { failure in
+          send(Failure.response(failure.refusal, call.request, at: service.now()))
+        }
+      }
+    }
+  }
+
+  /// Takes one of a token's uses, when they are numbered, before anything is answered.
+  private func counted(_ answer: Answer, _ call: Call) -> Answer {
+    guard let limit = call.caller.maxUses else { return answer }
+    let service = service
+    do throws(ScopedFailure) { try desk.grantUse(of: call.caller, limit: limit) } catch {
+      return .now(Failure.response(error.refusal, call.request, at: service.now()))
+    }
+    return .later { send in
+      service.takeUse(of: call.caller, limit: limit) { failure in
+        if let failure { return send(Failure.response(failure.refusal, call.request, at: service.now())) }
+        switch answer {
+        case .now(let response): send(response)
+        case .later(let start): start(send)
+        }
+      }
+    }
+  }
+
+  private func decorated(_ answer: Answer, _ decoration: Decoration) -> Answer {
+    switch answer {
+    case .now(let response): .now(decoration.apply(to: response))
+    case .later(let start): .later { send in start { send(decoration.apply(to: $0)) } }
+    }
+  }
+
+  private func answer(_ route: ScopedRoute, _ call: Call) throws(ScopedFailure) -> Answer {
+    switch route {
+    case .whoami: return .now(whoami(call))
+    case .limits: return .now(limits(call))
+    case .createToken: return try createToken(call)
+    case .revokeToken: return revokeToken(call)
+    case .enrol: throw ScopedFailure(code: .notFound)
+    case .scopes: return .now(try scopes(call))
+    case .list: return .now(try list(call))
+    case .secret: return try secret(call)
+    case .putSecret: return try putSecret(call)
+    case .patchSecret: return try patchSecret(call)
+    case .deleteSecret: return try deleteSecret(call)
+    case .field: return try field(call)
+    case .setField: return try setField(call)
+    case .removeField: return try removeField(call)
+    case .versions: return .now(try versions(call))
+    case .rollBack: return try rollBack(call)
+    case .history: return .now(try history(call))
+    case .generateDataKey: return try generateDataKey(call)
+    case .decryptDataKey: return try decryptDataKey(call)
+    case .effectiveList: return .now(try effectiveList(call))
+    case .effectiveSecret: return try effectiveSecret(call)
+    case .effectiveField: return try effectiveField(call)
+    }
+  }
+}
+
+/// One authenticated request on its way through a handler.
+struct Call: Sendable {
+  let caller: AgentCaller
+  let request: Request
+  /// The path's parameters in their order.
+  let parameters: [String]
+
+  var origin: RequestOrigin { RequestOrigin(id: request.id, address: request.peer.address) }
+}
+
+/// What every answer to an agent's key carries.
+struct Decoration: Sendable {
+  let verdict: RateVerdict?
+  private let endsAt: String?
+
+  init(_ caller: AgentCaller, verdict: RateVerdict?) {
+    self.verdict = verdict
+    endsAt = caller.isRetiring ? caller.expiresAt.map(Wire.timeText) : nil
+  }
+
+  func apply(to response: Response) -> Response {
+    var response = response
+    if let verdict {
+      response.headers += [
+        ("X-RateLimit-Limit", String(verdict.limit)), ("X-RateLimit-Remaining", String(verdict.remaining)),
+        ("X-RateLimit-Reset", String(verdict.reset)),
+      ]
+      if !verdict.isAllowed { response.headers.append(("Retry-After", String(verdict.retryAfter))) }
+    }
+    if let endsAt { response.headers += [("X-Key-Deprecated", "true"), ("X-Key-Expires-At", endsAt)] }
+    return response
+  }
+}

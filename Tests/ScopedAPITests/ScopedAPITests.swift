@@ -1,0 +1,9 @@
+import Testing
+
+@testable import ScopedAPI
+
+struct ScopedAPITests {
+  @Test func everyRouteIsBelowTheAgentPrefix() {
+    #expect(ScopedRoute.table.allSatisfy { "\($0.pattern)".hasPrefix("/agent/") })
+  }
+}
