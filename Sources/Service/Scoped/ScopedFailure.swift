@@ -20,7 +20,7 @@ package struct ScopedFailure: Error, Sendable {
     case .unauthenticated: self.init(code: .unauthenticated)
     case .forbidden: self.init(code: .capabilityMissing)
     case .notFound, .absent: self.init(code: .notFound)
-    case .taken, .limitReached, .referenced, .conflict: self.init(code: .conflict)
+    case .taken, .limitReached, .referenced, .conflict, .obstructed: self.init(code: .conflict)
     case .danglingConnection, .emptyChange, .keyNotClearable, .invalidAgentProfile, .invalidSecretName, .invalidBody, .invalidSettings,
       .tokensDoNotOpen, .valueTooLong:
       self.init(code: .validationFailed)
