@@ -13,10 +13,12 @@ struct AuditRecorder {
     do {
       let head = try transaction.auditHead(tenant: principal.tenant)
       var row = AuditRow(
-        tenant: principal.tenant, sequence: (head?.sequence ?? 0) + 1, at: UTCTime(unixMicroseconds: now() * 1000).text, actorType: principal.actor.rawValue,
+        tenant: principal.tenant, sequence: (head?.sequence ?? 0) + 1, at: UTCTime(unixMicroseconds: now() * 1000).text,
+        actorType: principal.actor.rawValue,
         actorID: principal.actorID, keyID: principal.keyID, action: "\(event.action)", scope: event.scope?.kind.rawValue ?? "",
         scopeID: event.scope?.id ?? "", secretID: event.subject, fieldKey: event.fieldKey,
-        revision: event.revision.map(String.init) ?? "", outcome: event.outcome.rawValue, requestID: requestID, details: event.storedDetails,
+        revision: event.revision.map(String.init) ?? "", outcome: event.outcome.rawValue, requestID: requestID,
+        details: event.storedDetails,
         hash: [], mac: [])
       row.hash = AuditLink.hash(row.fields, after: head?.hash)
       row.mac = try root.auditMAC(row.hash)

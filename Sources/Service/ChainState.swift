@@ -13,6 +13,7 @@ struct ChainState {
   private(set) var head = AuditHead(sequence: 0, hash: [])
   private(set) var entries = 0
   private var rows: [String: Known] = [:]
+  private var scoped: [String: (state: ScopedSecret, isSeen: Bool)] = [:]
   /// Entries were cut: a row that no entry names may have its entry among them.
   private var isCut = false
 
@@ -29,13 +30,18 @@ struct ChainState {
     head = checkpoint
     isCut = true
     rows = [:]
+    scoped = [:]
   }
 
   /// Goes on behind `row`, whether it fits or not: one break is one finding.
   mutating func take(_ row: AuditRow) {
     head = AuditHead(sequence: row.sequence, hash: row.hash)
     entries += 1
-    if row.action == "\(Service.tenantDeleted)" { rows = [:] }
+    if row.action == "\(Service.tenantDeleted)" {
+      rows = [:]
+      scoped = [:]
+    }
+    if let change = Self.scopedChange(row) { scoped[change.place] = (change.state, scoped[change.place]?.isSeen ?? false) }
     for change in AuditEvent.rows(in: row.details) {
       rows[change.place] = Known(state: change.state, isSeen: rows[change.place]?.isSeen ?? false)
     }
@@ -47,6 +53,19 @@ struct ChainState {
     rows[place]?.isSeen = true
     guard let newest = known.state else { return .deletedBefore }
     return newest == state ? nil : .notTheNewest
+  }
+
+  /// The same for a live secret of the scoped dialect.
+  mutating func seeScoped(_ place: String, _ revision: UInt64) -> VerificationFinding.Problem? {
+    guard let known = scoped[place] else { return isCut ? nil : .unknown }
+    scoped[place]?.isSeen = true
+    guard known.state.isLive else { return .deletedBefore }
+    return known.state.revision == revision ? nil : .notTheNewest
+  }
+
+  /// Secrets of the scoped dialect that were not seen, in order.
+  var unseenScoped: [(place: String, state: ScopedSecret)] {
+    scoped.filter { !$0.value.isSeen }.map { ($0.key, $0.value.state) }.sorted { $0.0 < $1.0 }
   }
 
   /// Rows that should be there and were not seen, in order.

@@ -7,11 +7,11 @@ internal import Store
 /// It walks in short turns. Each turn first reads what the chain has gained, then one page of rows in the same snapshot, so
 /// that the two fit together although neither stands still.
 package final class Verification {
-  private static let page = 500
+  static let page = 500
 
-  private let service: Service
-  private let reader: any StoreReader
-  private var report = VerificationReport()
+  let service: Service
+  let reader: any StoreReader
+  var report = VerificationReport()
 
   package init(_ service: Service) throws(ServiceError) {
     self.service = service
@@ -47,6 +47,7 @@ package final class Verification {
     try noting("api_keys", tenant: tenant.id) { () throws(ServiceError) in try checkAPIKeys(&chain) }
     try noting("secrets", tenant: tenant.id) { () throws(ServiceError) in try checkSecrets(&chain) }
     try noting("documents", tenant: tenant.id) { () throws(ServiceError) in try checkDocuments(&chain) }
+    try noting("scoped_secrets", tenant: tenant.id) { () throws(ServiceError) in try checkScoped(&chain) }
     try noting("audit", tenant: tenant.id) { () throws(ServiceError) in
       try turn(&chain) { chain throws(ServiceError) in try checkUnseen(&chain) }
     }
@@ -171,7 +172,7 @@ package final class Verification {
   }
 
   /// One snapshot: what the chain has gained, then `body`.
-  private func turn(_ chain: inout ChainState, _ body: (inout ChainState) throws(ServiceError) -> Void) throws(ServiceError) {
+  func turn(_ chain: inout ChainState, _ body: (inout ChainState) throws(ServiceError) -> Void) throws(ServiceError) {
     do { try reader.turnBegins() } catch { throw ServiceError(error) }
     defer { reader.turnEnds() }
     try passCut(&chain)
@@ -214,7 +215,7 @@ package final class Verification {
     }
   }
 
-  private func stored<T>(_ body: () throws(StoreError) -> T) throws(ServiceError) -> T {
+  func stored<T>(_ body: () throws(StoreError) -> T) throws(ServiceError) -> T {
     do { return try body() } catch { throw ServiceError(error) }
   }
 }

@@ -1,0 +1,136 @@
+internal import KeyRing
+internal import Store
+
+extension ChainState {
+  /// What the chain says of one secret of the scoped dialect.
+  struct ScopedSecret {
+    var revision: UInt64
+    /// False once it was deleted.
+    var isLive: Bool
+  }
+
+  static func scopedPlace(_ scope: String, _ scopeID: String, _ secret: String) -> String { "\(scope)/\(scopeID)/\(secret)" }
+
+  /// The newest revision that an entry names, when it changed a secret.
+  static func scopedChange(_ row: AuditRow) -> (place: String, state: ScopedSecret)? {
+    guard !row.scope.isEmpty, row.outcome == AuditEvent.Outcome.allowed.rawValue, let revision = UInt64(row.revision) else { return nil }
+    let place = scopedPlace(row.scope, row.scopeID, row.secretID)
+    switch row.action {
+    case "secret.created", "secret.replaced", "secret.metadata_updated", "secret.restored", "field.set", "field.removed",
+      "field.rolled_back":
+      return (place, ScopedSecret(revision: revision, isLive: true))
+    case "secret.deleted": return (place, ScopedSecret(revision: revision, isLive: false))
+    default: return nil
+    }
+  }
+}
+
+extension Verification {
+  /// The rows of the scoped dialect: structure, secrets, fields and their data keys.
+  func checkScoped(_ chain: inout ChainState) throws(ServiceError) {
+    try turn(&chain) { chain throws(ServiceError) in try checkStructure(of: chain.tenant) }
+    var last: (place: ScopeKey, id: String)? = (ScopeKey(tenant: chain.tenant, scope: "", scopeID: ""), "")
+    while let position = last {
+      try turn(&chain) { chain throws(ServiceError) in
+        let rows = try stored { () throws(StoreError) in
+          try reader.allSecrets(after: position.place, id: position.id, limit: Self.page)
+        }
+        for row in rows { try check(row, &chain) }
+        last = rows.count == Self.page ? rows.last.map { ($0.place, $0.secretID) } : nil
+      }
+    }
+    try turn(&chain) { chain throws(ServiceError) in
+      // Made behind the walk, or gone without an entry.
+      for (place, state) in chain.unseenScoped where state.isLive { try checkUnseen(place, &chain) }
+    }
+  }
+
+  private func checkUnseen(_ place: String, _ chain: inout ChainState) throws(ServiceError) {
+    let parts = place.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+    guard parts.count == 3 else { return }
+    let row = try stored { () throws(StoreError) in
+      try reader.scopedSecret(ScopeKey(tenant: chain.tenant, scope: parts[0], scopeID: parts[1]), id: parts[2])
+    }
+    if let row { try check(row, &chain) } else { report.add(.missing, "scoped_secrets/" + place, tenant: chain.tenant) }
+  }
+
+  private func checkStructure(of tenant: String) throws(ServiceError) {
+    try each({ (id) throws(StoreError) in try reader.teams(tenant: tenant, after: id, limit: Self.page) }, \TeamRow.id) {
+      row throws(ServiceError) in try judge("teams/" + row.id, tenant) { () throws(ServiceError) in _ = try service.vault.verified(row) }
+    }
+    try each({ (id) throws(StoreError) in try reader.projects(tenant: tenant, after: id, limit: Self.page) }, \ProjectRow.id) {
+      row throws(ServiceError) in try judge("projects/" + row.id, tenant) { () throws(ServiceError) in _ = try service.vault.verified(row) }
+    }
+    try each({ (id) throws(StoreError) in try reader.invites(tenant: tenant, after: id, limit: Self.page) }, \InviteRow.id) {
+      row throws(ServiceError) in try judge("invites/" + row.id, tenant) { () throws(ServiceError) in _ = try service.vault.verified(row) }
+    }
+    try each({ (id) throws(StoreError) in try reader.agents(tenant: tenant, after: id, limit: Self.page) }, \AgentRow.id) {
+      row throws(ServiceError) in
+      try judge("agents/" + row.id, tenant) { () throws(ServiceError) in _ = try service.vault.verified(row) }
+      for member in try stored({ () throws(StoreError) in try reader.memberships(tenant: tenant, agent: row.id) }) {
+        try judge("memberships/\(row.id)/\(member.scope)/\(member.scopeID)", tenant) { () throws(ServiceError) in
+          _ = try service.vault.verified(member)
+        }
+      }
+    }
+  }
+
+  private func check(_ row: ScopedSecretRow, _ chain: inout ChainState) throws(ServiceError) {
+    report.secrets += 1
+    let place = ChainState.scopedPlace(row.place.scope, row.place.scopeID, row.secretID)
+    try judge("scoped_secrets/" + place, chain.tenant) { () throws(ServiceError) in _ = try service.verified(row, in: reader) }
+    if row.deletedAt == nil, let problem = chain.seeScoped(place, row.revision) {
+      report.add(problem, "scoped_secrets/" + place, tenant: chain.tenant)
+    }
+    let fields = try stored { () throws(StoreError) in
+      try reader.fields(tenant: chain.tenant, incarnation: row.incarnation, withValues: true)
+    }
+    for field in fields {
+      try check(field, of: row, place)
+      let earlier = try stored { () throws(StoreError) in
+        try reader.fieldVersions(tenant: field.tenant, incarnation: field.incarnation, key: field.fieldKey, limit: Self.page)
+      }
+      for version in earlier where version.state == .retained {
+        let whole = try stored { () throws(StoreError) in
+          try reader.fieldVersion(tenant: field.tenant, incarnation: field.incarnation, key: field.fieldKey, version: version.version)
+        }
+        if let whole { try check(whole, of: row, place) }
+      }
+    }
+  }
+
+  private func check(_ field: FieldRow, of secret: ScopedSecretRow, _ place: String) throws(ServiceError) {
+    let fieldPlace = "fields/\(place)/\(field.fieldKey)/\(field.version)"
+    do throws(ServiceError) { _ = try service.verified(field, in: reader) } catch {
+      return report.add(.changed, fieldPlace, tenant: field.tenant)
+    }
+    let keys = try? service.vault.keys(tenant: field.tenant, version: field.kekVersion, in: reader)
+    guard let keys, (try? keys.open(field, of: secret)) != nil else { return report.add(.doesNotOpen, fieldPlace, tenant: field.tenant) }
+    guard !field.dataKeyID.isEmpty else { return }
+    let key = try stored { () throws(StoreError) in try reader.dataKey(tenant: field.tenant, id: field.dataKeyID) }
+    guard let key else { return report.add(.missing, "data_keys/\(place)/\(field.fieldKey)", tenant: field.tenant) }
+    try judge("data_keys/\(place)/\(field.fieldKey)", field.tenant) { () throws(ServiceError) in _ = try service.verified(key, in: reader) }
+  }
+
+  // MARK: - Walking
+
+  private func each<Row>(
+    _ read: (String) throws(StoreError) -> [Row], _ id: (Row) -> String, _ body: (Row) throws(ServiceError) -> Void
+  ) throws(ServiceError) {
+    var last = ""
+    while true {
+      let rows = try stored { () throws(StoreError) in try read(last) }
+      for row in rows { try body(row) }
+      guard rows.count == Self.page, let row = rows.last else { return }
+      last = id(row)
+    }
+  }
+
+  /// A row whose MAC does not fit is a finding; what the store cannot do now ends the verification.
+  private func judge(_ place: String, _ tenant: String, _ body: () throws(ServiceError) -> Void) throws(ServiceError) {
+    do { try body() } catch {
+      guard case .unreadable = error else { throw error }
+      report.add(.changed, place, tenant: tenant)
+    }
+  }
+}
