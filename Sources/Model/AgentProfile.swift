@@ -149,7 +149,7 @@ package struct AgentProfile: Sendable {
 
   // MARK: - Tables
 
-  private static let openHands = Record(
+  static let openHands = Record(
     [
       Field("mcp_server_refs", .list(.text()), .null),
       Field("agent_kind", .choice(["openhands"]), "openhands"),
@@ -165,7 +165,7 @@ package struct AgentProfile: Sendable {
       Field("tool_concurrency_limit", .integer(.atLeast(1)), 1),
     ], unknown: .refused)
 
-  private static let acp = Record(
+  static let acp = Record(
     [
       Field("mcp_server_refs", .list(.text()), .null),
       Field("agent_kind", .choice(["acp"]), "acp"),

@@ -85,6 +85,14 @@ enum Route: Sendable {
     }
   }
 
+  /// True where the store may be written, the audit chain included.
+  var isWriting: Bool {
+    switch self {
+    case .serverInfo, .alive, .ready, .initialisation, .initialise, .documentation, .openAPI: false
+    default: true
+    }
+  }
+
   var summary: StaticString {
     switch self {
     case .serverInfo: "What this server is"

@@ -106,25 +106,4 @@ import Testing
 
   @Test(arguments: ["'a", "\"a", "a\\", "\"a\\"])
   func openQuotations(_ text: String) { #expect(ShellWords.split(text) == nil) }
-
-  /// Every served operation is described, and nothing that is not served.
-  @Test func theDescriptionNamesEveryRoute() throws {
-    let rig = try Rig(open: true)
-    let paths = try #require(try rig.send(.get, "/openapi.json").json["paths"].object)
-    for item in paths.members {
-      let path = item.name.text.replacing("{name}", with: "x").replacing("{key}", with: "x").replacing("{id}", with: "x")
-      let described = Set(try #require(item.value.object).members.map { $0.name.text.uppercased() })
-      let allowed = try rig.send(.options, path).headers["Allow"] ?? ""
-      let served = Set(allowed.split(separator: ", ").map(String.init)).subtracting(["HEAD", "OPTIONS"])
-      #expect(served == described, "\(path)")
-    }
-    #expect(paths.count == 28)
-  }
-}
-
-extension String {
-  fileprivate func replacing(_ text: String, with other: String) -> String {
-    let parts = split(separator: "/", omittingEmptySubsequences: false).map { $0 == text ? other : String($0) }
-    return parts.joined(separator: "/")
-  }
 }
