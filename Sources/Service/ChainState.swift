@@ -5,6 +5,8 @@ struct ChainState {
   private struct Known {
     /// nil: deleted.
     var state: RowState?
+    /// The entry that says so.
+    var sequence: Int64
     var isSeen = false
   }
 
@@ -14,7 +16,7 @@ struct ChainState {
   private(set) var entries = 0
   private var rows: [String: Known] = [:]
   private var scoped: [String: (state: ScopedSecret, isSeen: Bool)] = [:]
-  /// Entries were cut: a row that no entry names may have its entry among them.
+  /// The first entries were cut; what only they said of the rows is said again behind the cut.
   private var isCut = false
 
   init(tenant: String, isDefault: Bool) {
@@ -43,13 +45,13 @@ struct ChainState {
     }
     if let change = Self.scopedChange(row) { scoped[change.place] = (change.state, scoped[change.place]?.isSeen ?? false) }
     for change in AuditEvent.rows(in: row.details) {
-      rows[change.place] = Known(state: change.state, isSeen: rows[change.place]?.isSeen ?? false)
+      rows[change.place] = Known(state: change.state, sequence: row.sequence, isSeen: rows[change.place]?.isSeen ?? false)
     }
   }
 
   /// Compares a stored row with what the chain says; nil when they agree.
   mutating func see(_ place: String, _ state: RowState) -> VerificationFinding.Problem? {
-    guard let known = rows[place] else { return isCut ? nil : .unknown }
+    guard let known = rows[place] else { return .unknown }
     rows[place]?.isSeen = true
     guard let newest = known.state else { return .deletedBefore }
     return newest == state ? nil : .notTheNewest
@@ -66,6 +68,13 @@ struct ChainState {
   /// Secrets of the scoped dialect that were not seen, in order.
   var unseenScoped: [(place: String, state: ScopedSecret)] {
     scoped.filter { !$0.value.isSeen }.map { ($0.key, $0.value.state) }.sorted { $0.0 < $1.0 }
+  }
+
+  /// What only entries up to `sequence` say of rows that are there, in order of the place.
+  func rows(namedUpTo sequence: Int64) -> [RowChange] {
+    rows.compactMap { place, known in
+      known.sequence <= sequence ? known.state.map { RowChange(place: place, state: $0) } : nil
+    }.sorted { $0.place < $1.place }
   }
 
   /// Rows that should be there and were not seen, in order.

@@ -22,7 +22,7 @@ package struct RowChange: Sendable {
 
   init(deleted place: String) { self.init(place: place, state: nil) }
 
-  private init(place: String, state: RowState?) {
+  init(place: String, state: RowState?) {
     self.place = place
     self.state = state
   }

@@ -122,6 +122,7 @@ class DeletionTests(KeepingTestCase):
         self.assertEqual(self.value("S7", stays), b"value-7")
         verified = self.coffer_command("audit", "verify", "--tenant", tenant, coffer=coffer)
         self.assertIn("every link and MAC fits", verified.stdout)
+        self.coffer_command("verify", coffer=coffer)
         last = json.loads(self.coffer_command("audit", "list", "--tenant", tenant, "--json", coffer=coffer).stdout.splitlines()[-1])
         self.assertEqual((last["action"], last["details"]), ("tenant.delete", '{"name":"shredded"}'))
 
@@ -178,6 +179,7 @@ class KeyRotationTests(KeepingTestCase):
         self.addCleanup(client.close)
         self.assertEqual(client("GET", "/api/settings").status, 200)
         self.assertIn("key.rotate", [entry["action"] for entry in self.coffer.audit()])
+        self.coffer_command("verify")
 
     def test_a_lost_admin_key_is_replaced_on_the_host(self):
         key = self.coffer_command("key", "create", "--kind", "admin").stdout.strip()
@@ -186,7 +188,7 @@ class KeyRotationTests(KeepingTestCase):
 
 
 class ChainTests(KeepingTestCase):
-    """A chain of two hundred entries whose first hundred were cut."""
+    """A chain of two hundred entries whose first half was cut."""
 
     @classmethod
     def setUpClass(cls):
@@ -196,7 +198,7 @@ class ChainTests(KeepingTestCase):
             assert ask("PUT", "/api/settings/secrets", {"name": "S%d" % (number % 7), "value": "v"}).status == 200
         cls.cut_head = cls.coffer.command("audit", "head", "--dir", cls.coffer.folder).stdout.strip()
         cls.coffer.command("audit", "trim", "--dir", cls.coffer.folder, "--before", "9999-01-01")
-        for number in range(98):
+        for number in range(98):  # Behind the cut's own entry and the one that says which rows there are.
             assert ask("PUT", "/api/settings/secrets", {"name": "S%d" % (number % 7), "value": "v"}).status == 200
         cls.head = cls.coffer.command("audit", "head", "--dir", cls.coffer.folder).stdout.strip()
         assert ask("PUT", "/api/settings/secrets", {"name": "LAST", "value": "v"}).status == 200
@@ -215,11 +217,11 @@ class ChainTests(KeepingTestCase):
 
     def test_the_cut_chain_is_whole(self):
         result = self.verify("--head", self.head)
-        self.assertEqual((result.returncode, result.stdout), (0, "100 entries, every link and MAC fits; entries up to 100 were cut\n"))
+        self.assertEqual((result.returncode, result.stdout), (0, "101 entries, every link and MAC fits; entries up to 103 were cut\n"))
         result = self.verify("--head", self.cut_head)
         self.assertEqual(result.returncode, 0)
         first = json.loads(self.coffer_command("audit", "list", "--limit", "1", "--json").stdout)
-        self.assertEqual((first["sequence"], first["action"]), (101, "audit.trim"))
+        self.assertEqual((first["sequence"], first["action"]), (104, "audit.trim"))
         self.assertEqual(json.loads(first["details"])["hash"], self.cut_head.split(":")[1])
 
     def test_two_hundred_changes_are_found(self):
@@ -234,7 +236,7 @@ class ChainTests(KeepingTestCase):
                 self.restore()
                 database = sqlite3.connect(self.database, isolation_level=None)
                 kind = number % 8
-                row = generator.randint(102, 198)
+                row = generator.randint(106, 198)
                 if kind in (0, 1):
                     column = generator.choice(columns)
                     change = "x'%064x'" % generator.getrandbits(256) if column in ("hash", "mac") else "%s || ' '" % column
@@ -242,7 +244,7 @@ class ChainTests(KeepingTestCase):
                 elif kind == 2:
                     database.execute("DELETE FROM audit WHERE sequence = ?", (row,))
                 elif kind == 3:
-                    other = generator.choice([sequence for sequence in range(101, 200) if sequence != row])
+                    other = generator.choice([sequence for sequence in range(104, 204) if sequence != row])
                     database.execute("UPDATE audit SET sequence = -1 WHERE sequence = ?", (row,))
                     database.execute("UPDATE audit SET sequence = ? WHERE sequence = ?", (row, other))
                     database.execute("UPDATE audit SET sequence = ? WHERE sequence = -1", (other,))
@@ -258,7 +260,7 @@ class ChainTests(KeepingTestCase):
                 else:
                     database.execute("DELETE FROM records WHERE name LIKE 'audit-checkpoint/%'")
                     if number % 16 == 7:
-                        database.execute("UPDATE audit SET sequence = sequence - 100")
+                        database.execute("UPDATE audit SET sequence = sequence - 103")
                 database.close()
                 result = self.verify("--head", self.head)
                 self.assertEqual(result.returncode, 1, result.stdout)
@@ -274,7 +276,7 @@ class ChainTests(KeepingTestCase):
 
     def test_an_export_is_checked_without_its_store(self):
         self.assertEqual(stat.S_IMODE(os.stat(self.export).st_mode), 0o600)
-        self.assertEqual(self.verify("--file", self.export).stdout, "100 entries, every link and MAC fits; entries up to 100 were cut\n")
+        self.assertEqual(self.verify("--file", self.export).stdout, "101 entries, every link and MAC fits; entries up to 103 were cut\n")
         refused = self.coffer_command("audit", "export", "--to", self.export, check=False)
         self.assertIn("exists already", refused.stderr)
         lines = pathlib.Path(self.export).read_text().splitlines()
@@ -299,6 +301,50 @@ class ChainTests(KeepingTestCase):
         # Somewhere without the root key the links are checked, and it says so.
         result = self.coffer.command("audit", "verify", "--file", self.export, "--head", self.head, "--dir", self.folder.name)
         self.assertIn("MACs unchecked", result.stdout)
+
+    def test_the_rows_are_known_behind_a_cut(self):
+        """The newest version of each row is named again: an older one put back is found, and so is one that was deleted."""
+        coffer = self.fresh()
+        ask = coffer.client()
+        for number in range(450):
+            self.put("S%d" % number, "old", ask)
+        ask("PATCH", "/api/settings", {"misc_settings_diff": {"a": 1}})
+        ask("DELETE", "/api/settings/secrets/S449")
+        ask.close()
+        coffer.stop()
+        database = coffer.folder + "/store/coffer.db"
+        with open(database, "rb") as file:
+            before = file.read()
+        coffer.up()
+        self.put("S7", "new", ask)
+        ask("DELETE", "/api/settings/secrets/S8")
+        ask.close()
+        for _ in range(2):
+            self.coffer_command("audit", "trim", "--before", "9999-01-01", coffer=coffer)
+            self.assertEqual(self.coffer_command("verify", coffer=coffer).returncode, 0)
+        actions = [entry["action"] for entry in coffer.audit()]
+        self.assertEqual(actions, ["audit.trim"] + ["audit.carry"] * 3)
+        coffer.stop()
+        old = self.place(before)
+        for name in ("S7", "S8"):
+            with self.subTest(name):
+                connection = sqlite3.connect(database, isolation_level=None)
+                connection.execute("ATTACH ? AS old", (old,))
+                connection.execute("BEGIN")
+                connection.execute("REPLACE INTO main.secrets SELECT * FROM old.secrets WHERE name = ?", (name,))
+                connection.execute("COMMIT")
+                connection.close()
+                result = self.coffer_command("verify", coffer=coffer, check=False)
+                self.assertEqual(result.returncode, 1)
+                self.assertIn("secrets/" + name, result.stdout + result.stderr)
+
+    def place(self, content):
+        folder = tempfile.TemporaryDirectory(prefix="coffer-old-")
+        self.addCleanup(folder.cleanup)
+        path = folder.name + "/coffer.db"
+        with open(path, "wb") as file:
+            file.write(content)
+        return path
 
     def test_what_does_not_fit_is_not_cut(self):
         self.addCleanup(self.restore)
