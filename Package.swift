@@ -63,7 +63,7 @@ let package = Package(
       dependencies: [
         "Responder", "SettingsAPI", "ScopedAPI", "AdminAPI", "Service", "Store", "KeyRing", "Configuration", "HTTPMessages", "Model",
         "StrictJSON",
-        "SecretMemory", "CShim",
+        "SecretMemory", "CShim", "Threads",
       ],
       swiftSettings: strict, linkerSettings: hardened),
     .executableTarget(

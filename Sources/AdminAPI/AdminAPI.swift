@@ -15,6 +15,14 @@ package final class AdminFacts: Sendable {
   let processID: Int32
   let isVerifying = Atomic(false)
 
+  /// Runs `walk` unless a walk over a chain goes on; false when it did not.
+  package func walkAlone(_ walk: () -> Void) -> Bool {
+    guard !isVerifying.exchange(true, ordering: .acquiringAndReleasing) else { return false }
+    walk()
+    isVerifying.store(false, ordering: .releasing)
+    return true
+  }
+
   package init(release: String, started: Int64, processID: Int32) {
     self.release = release
     self.started = started

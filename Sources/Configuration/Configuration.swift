@@ -29,6 +29,8 @@ package struct Configuration: Sendable {
   /// Session keys of the environment: the default tenant with every right.
   package let sessionKeys: [SecretBytes]
   package let auditExposures: Setting<ExposureAudit>
+  /// Older audit entries are cut once a day; 0 keeps them for ever.
+  package let auditRetentionDays: Setting<Int>
   /// Uids that may connect to the responder's socket; nil lets in whom the socket's mode lets in.
   package let allowedUIDs: Setting<[UInt32]>?
   /// Only for listeners that no other machine reaches; whoever binds one checks that.
@@ -84,6 +86,9 @@ package struct Configuration: Sendable {
     let credentials = environment.plain["CREDENTIALS_DIRECTORY"].flatMap { $0.isEmpty ? nil : $0 }
     rootKeyFile = try path(.rootKeyFile, credentials.map { $0 + "/coffer-root-key" } ?? base + "/keys/root.key")
     auditExposures = try reader.choice(.auditExposures, default: .beforeReply)
+    auditRetentionDays = try reader.read(.auditRetentionDays, expected: "a number from 0 to 36500", default: 0) { text in
+      Int(text).flatMap { (0...36_500).contains($0) ? $0 : nil }
+    }
     allowedUIDs = try reader.readOptional(.allowedUIDs, expected: "user ids between blanks or commas") { text in
       ValueReader.list(text) { UInt32($0) }
     }

@@ -10,6 +10,7 @@ package enum SettingName: String, Sendable, CaseIterable {
   case rootKeyFile = "root-key-file"
   case wireKeyFile = "wire-key-file"
   case auditExposures = "audit.exposures"
+  case auditRetentionDays = "audit.retention-days"
   case allowedUIDs = "allowed-uids"
   case insecureOpen = "insecure-open"
   case corsOrigins = "cors-origins"
@@ -32,7 +33,8 @@ package enum SettingName: String, Sendable, CaseIterable {
     case .corsOriginRegex: "OH_ALLOW_CORS_ORIGIN_REGEX"
     case .dockerHost: "DOCKER_HOST_ADDR"
     case .webURL: "OH_WEB_URL"
-    case .dir, .config, .socket, .socketMode, .controlSocket, .threads, .rootKeyFile, .wireKeyFile, .auditExposures, .allowedUIDs,
+    case .dir, .config, .socket, .socketMode, .controlSocket, .threads, .rootKeyFile, .wireKeyFile, .auditExposures, .auditRetentionDays,
+      .allowedUIDs,
       .insecureOpen, .corsOrigins, .allowNetworkFilesystem, .logFormat, .logLevel:
       nil
     }

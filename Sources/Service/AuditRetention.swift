@@ -1,6 +1,7 @@
 internal import KeyRing
 internal import Model
 internal import Store
+internal import Threads
 
 /// How far a chain is to be cut.
 package struct AuditCut: Sendable {
@@ -56,6 +57,39 @@ extension Desk {
 }
 
 extension Service {
+  /// Cuts what is older than so many days off every tenant's chain, those of deleted ones among them. Blocks its thread.
+  ///
+  /// - Returns: how many entries went.
+  package func trimAudits(keepingDays days: Int) throws(ServiceError) -> Int64 {
+    let before = UTCTime(unixMicroseconds: (now() - Int64(days) * 86_400_000) * 1000).text
+    let desk: Desk
+    do { desk = try Desk(self) } catch { throw ServiceError(error) }
+    var (after, removed): (String, Int64) = ("", 0)
+    while true {
+      let tenants = try desk.tenants(after: after, limit: 100)
+      for tenant in tenants {
+        while let cut = try desk.auditCut(tenant: tenant.id, before: before) {
+          removed += try trimmed(cut, before: before, by: .system(of: tenant.id))
+          guard cut.hasMore else { break }
+        }
+        after = tenant.id
+      }
+      if tenants.count < 100 { return removed }
+    }
+  }
+
+  private func trimmed(_ cut: AuditCut, before: String, by principal: Principal) throws(ServiceError) -> Int64 {
+    let done = OneTimeEvent()
+    let outcome = Locked<Result<AuditTrimming, ServiceError>?>(nil)
+    trimAudit(cut, before: before, by: principal, requestID: "audit-retention") { result in
+      outcome.withLock { $0 = result }
+      done.signal()
+    }
+    done.wait()
+    guard let result = outcome.withLock({ $0 }) else { throw .unavailable }
+    return try result.get().removed
+  }
+
   /// Rows that one entry names at most.
   private static let carriedRows = 200
 

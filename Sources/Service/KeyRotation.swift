@@ -16,8 +16,13 @@ extension Service {
     let maker = KeyMaker(vault: vault, now: now)
     write(
       { transaction in
-        guard var old = try transaction.apiKey(id), let kind = APIKeyKind(rawValue: old.kind) else { throw ServiceError.notFound }
+        // An agent's keys have a way of their own.
+        guard var old = try transaction.apiKey(id), let kind = APIKeyKind(rawValue: old.kind), [.session, .admin].contains(kind) else {
+          throw ServiceError.notFound
+        }
         guard try self.vault.verify(old) else { throw ServiceError.unreadable }
+        // A new key is a right: nobody gets a greater one than the own.
+        if kind == .admin, principal.role != .owner { throw ServiceError.forbidden(.write) }
         let now = self.now()
         guard old.revokedAt == nil, old.expiresAt.map({ $0 > now }) ?? true else { throw ServiceError.obstructed(.keyHasEnded) }
         let new = try maker.insertKey(

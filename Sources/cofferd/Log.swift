@@ -14,14 +14,16 @@ struct Log: Sendable {
     case successorReady(pid: Int32)
     case draining
     case stopped(requests: UInt64)
+    case auditCut(entries: Int64)
+    case auditNotCut(String)
     case storeFailed(String)
     case startRefused(String)
 
     var level: Configuration.LogLevel {
       switch self {
-      case .started, .restartRequested, .successorReady, .draining, .stopped: .info
+      case .started, .restartRequested, .successorReady, .draining, .stopped, .auditCut: .info
       case .warning: .warning
-      case .restartFailed, .storeFailed, .startRefused: .error
+      case .auditNotCut, .restartFailed, .storeFailed, .startRefused: .error
       }
     }
 
@@ -34,6 +36,8 @@ struct Log: Sendable {
       case .successorReady: "the successor serves"
       case .draining: "finishing what was begun"
       case .stopped: "stopped"
+      case .auditCut: "old audit entries were cut"
+      case .auditNotCut: "old audit entries could not be cut"
       case .storeFailed: "the store failed; the process ends and recovers at its next start"
       case .startRefused: "start refused"
       }
@@ -46,7 +50,8 @@ struct Log: Sendable {
       case .warning(let warning): [("warning", .string(JSONString(warning.message)))]
       case .successorReady(let pid): [("pid", .number(JSONNumber(pid)))]
       case .stopped(let requests): [("requests", .number(JSONNumber(requests)))]
-      case .storeFailed(let reason), .startRefused(let reason): [("reason", .string(JSONString(reason)))]
+      case .auditCut(let entries): [("entries", .number(JSONNumber(entries)))]
+      case .storeFailed(let reason), .startRefused(let reason), .auditNotCut(let reason): [("reason", .string(JSONString(reason)))]
       case .restartRequested, .restartFailed, .draining: []
       }
     }

@@ -29,6 +29,7 @@ struct LoadingTests {
     #expect(configuration.rootKeyFile == Setting("/d/keys/root.key", from: .standard))
     #expect(configuration.wireKey == .file(Setting("/d/keys/wire.key", from: .standard)))
     #expect(configuration.auditExposures.value == .beforeReply)
+    #expect(configuration.auditRetentionDays.value == 0)
     #expect(configuration.allowedUIDs == nil)
     #expect(!configuration.isInsecureOpen.value)
     #expect(configuration.corsOrigins.value.isEmpty)
@@ -57,7 +58,8 @@ struct LoadingTests {
   @Test func everySettingCanStandAtEveryPlace() throws {
     let values: [SettingName: String] = [
       .socket: "/s", .socketMode: "0600", .controlSocket: "c.sock", .threads: "4", .rootKeyFile: "/r", .wireKeyFile: "/w",
-      .auditExposures: "batched", .allowedUIDs: "33, 1000", .insecureOpen: "true", .corsOrigins: "https://a.example:8443 http://b.example",
+      .auditExposures: "batched", .auditRetentionDays: "365", .allowedUIDs: "33, 1000", .insecureOpen: "true",
+      .corsOrigins: "https://a.example:8443 http://b.example",
       .corsOriginRegex: "https://[a-z]+[.]example", .dockerHost: "host.docker.internal", .webURL: "https://c.example/x",
       .allowNetworkFilesystem: "true", .logFormat: "text", .logLevel: "error",
     ]
@@ -71,6 +73,7 @@ struct LoadingTests {
       #expect(configuration.socketMode.value == 0o600)
       #expect(configuration.controlSocket.value == "/d/c.sock")
       #expect(configuration.threads.value == 4)
+      #expect(configuration.auditRetentionDays.value == 365)
       #expect(configuration.rootKeyFile.value == "/r")
       #expect(
         configuration.wireKey

@@ -338,6 +338,15 @@ class ChainTests(KeepingTestCase):
                 self.assertEqual(result.returncode, 1)
                 self.assertIn("secrets/" + name, result.stdout + result.stderr)
 
+    def test_a_server_that_cuts_by_itself_ends_at_once(self):
+        """Its thread waits for the next day."""
+        coffer = self.fresh(environment={"COFFER_AUDIT_RETENTION_DAYS": "30"})
+        start = time.monotonic()
+        self.assertEqual(coffer.stop(), 0)
+        self.assertLess(time.monotonic() - start, 15)
+        coffer.environment["COFFER_AUDIT_RETENTION_DAYS"] = "many"
+        self.assertRaisesRegex(RuntimeError, "a number from 0 to 36500", coffer.up)
+
     def place(self, content):
         folder = tempfile.TemporaryDirectory(prefix="coffer-old-")
         self.addCleanup(folder.cleanup)
