@@ -55,14 +55,14 @@ let package = Package(
     module("ScopedAPI", ["Service", "Model", "KeyRing", "HTTPMessages", "StrictJSON", "SecretMemory"]),
     module("Responder", ["HTTPMessages", "SecretMemory", "CFastCGI", "CShim", "Threads"]),
     module("Configuration", ["StrictJSON", "SecretMemory"]),
+    module("EventLog", ["CShim", "Configuration", "Model", "StrictJSON", "Threads"]),
     module("FastCGIClient", ["CShim"]),
     module("HTTPClient", ["CCurl", "SecretMemory"]),
 
     .executableTarget(
       name: "cofferd",
       dependencies: [
-        "Responder", "SettingsAPI", "ScopedAPI", "AdminAPI", "Service", "Store", "KeyRing", "Configuration", "HTTPMessages", "Model",
-        "StrictJSON",
+        "Responder", "SettingsAPI", "ScopedAPI", "AdminAPI", "Service", "Store", "KeyRing", "Configuration", "EventLog", "HTTPMessages",
         "SecretMemory", "CShim", "Threads",
       ],
       swiftSettings: strict, linkerSettings: hardened),
@@ -89,8 +89,9 @@ let package = Package(
     tests("SettingsAPI", ["Service", "Model", "Store", "KeyRing", "HTTPMessages", "StrictJSON", "SecretMemory", "Threads"]),
     tests("ScopedAPI", ["Service", "Model", "Store", "KeyRing", "HTTPMessages", "StrictJSON", "SecretMemory", "Threads"]),
     tests("AdminAPI", ["Service", "Model", "Store", "KeyRing", "HTTPMessages", "StrictJSON", "SecretMemory", "Threads"]),
-    tests("Responder", ["HTTPMessages", "SecretMemory", "CShim"]),
+    tests("Responder", ["HTTPMessages", "SecretMemory", "CShim", "Threads"]),
     tests("Configuration", ["SecretMemory"]),
+    tests("EventLog", ["Configuration", "StrictJSON"]),
     tests("HTTPClient", ["SecretMemory"]),
   ],
   swiftLanguageModes: [.v6]

@@ -13,7 +13,10 @@ package final class AdminFacts: Sendable {
   /// Unix milliseconds.
   let started: Int64
   let processID: Int32
+  /// What the process measures of itself; nil outside a server.
+  let figures: (@Sendable () -> ServerFigures)?
   let isVerifying = Atomic(false)
+  let keyFigures = KeyFiguresMemory()
 
   /// Runs `walk` unless a walk over a chain goes on; false when it did not.
   package func walkAlone(_ walk: () -> Void) -> Bool {
@@ -23,10 +26,11 @@ package final class AdminFacts: Sendable {
     return true
   }
 
-  package init(release: String, started: Int64, processID: Int32) {
+  package init(release: String, started: Int64, processID: Int32, figures: (@Sendable () -> ServerFigures)? = nil) {
     self.release = release
     self.started = started
     self.processID = processID
+    self.figures = figures
   }
 }
 
@@ -34,7 +38,12 @@ package final class AdminFacts: Sendable {
 package final class AdminAPI {
   let desk: Desk
   let facts: AdminFacts
-  private let router = Router(routes: AdminRoute.table.map { (methods: $0.methods, pattern: $0.pattern, route: $0.route) })
+  private let router = AdminAPI.router
+  private static let router = Router(routes: AdminRoute.table.map { (methods: $0.methods, pattern: $0.pattern, route: $0.route) })
+  /// Every path's pattern, once.
+  package static var patterns: [String] { router.patterns }
+  /// Where in `patterns` the last request's is; nil when none fits.
+  package private(set) var lastPattern: Int?
 
   package init(desk: Desk, facts: AdminFacts) {
     self.desk = desk
@@ -42,7 +51,12 @@ package final class AdminAPI {
   }
 
   /// True for the paths this answers.
-  package static func owns(_ target: RequestTarget) -> Bool { target.segments.first == Array("admin".utf8) }
+  package static func owns(_ target: RequestTarget) -> Bool {
+    target.segments.first == Self.area || target.segments == [Self.metricsName]
+  }
+
+  private static let area = Array("admin".utf8)
+  private static let metricsName = Array("metrics".utf8)
 
   package func answer(_ request: Request) -> Answer {
     do throws(AdminFailure) {
@@ -52,7 +66,8 @@ package final class AdminAPI {
 
   /// Route, then key, then body, as in the other dialects.
   private func routed(_ request: Request) throws(AdminFailure) -> Answer {
-    switch router.match(request.target, request.method) {
+    lastPattern = router.pattern(of: request.target)
+    switch router.match(request.target, request.method, at: lastPattern) {
     case .notFound, .trailingSlash: throw .noRoute
     case .methodNotAllowed(let allow): throw .methodNotAllowed(allow: allow)
     case .found(let route, let parameters):
@@ -63,7 +78,11 @@ package final class AdminAPI {
 
   /// On the control socket the operator, whose uid the socket has checked; elsewhere an admin key.
   private func principal(of request: Request) throws(AdminFailure) -> Principal {
-    if request.peer.isLocalOperator { return .localOperator(tenant: desk.service.defaultTenant) }
+    if request.peer.isLocalOperator {
+      let principal = Principal.localOperator(tenant: desk.service.defaultTenant)
+      desk.caller = principal
+      return principal
+    }
     guard let header = request[.authorization], let token = Self.bearerToken(header) else { throw .service(.unauthenticated) }
     do { return try desk.authenticateAdmin(token) } catch { throw .service(error) }
   }
@@ -78,6 +97,7 @@ package final class AdminAPI {
     -> Answer
   {
     switch route {
+    case .metrics: return try metrics()
     case .status: return .now(ok(status(), request))
     case .tenants: return .now(try tenants(request))
     case .createTenant: return try createTenant(request, principal)

@@ -2,6 +2,7 @@ internal import HTTPMessages
 
 /// The operator surface, as far as keys, tenants and audit go. `default` in the place of a tenant's id means the default tenant.
 enum AdminRoute: Sendable {
+  case metrics
   case status
   case tenants, createTenant, tenant, renameTenant, deleteTenant
   case keys, createKey, revokeKey, rotateKey
@@ -17,6 +18,7 @@ enum AdminRoute: Sendable {
   }
 
   static let table: [Entry] = [
+    Entry(methods: [.get], pattern: "/metrics", route: .metrics),
     Entry(methods: [.get], pattern: "/admin/v1/status", route: .status),
     Entry(methods: [.get], pattern: "/admin/v1/tenants", route: .tenants),
     Entry(methods: [.post], pattern: "/admin/v1/tenants", route: .createTenant),

@@ -3,7 +3,11 @@ package import SecretMemory
 /// What `cofferd` runs with: flags before environment before file before defaults.
 package struct Configuration: Sendable {
   package enum ExposureAudit: String, Sendable, CaseIterable { case beforeReply = "before-reply", batched }
-  package enum LogFormat: String, Sendable, CaseIterable { case json, text }
+  package enum LogFormat: String, Sendable, CaseIterable {
+    /// Text on a terminal, JSON elsewhere.
+    case auto
+    case json, text
+  }
   package enum LogLevel: String, Sendable, CaseIterable { case error, warning, info }
 
   package static let defaultDirectory = "/var/lib/coffer"
@@ -42,6 +46,8 @@ package struct Configuration: Sendable {
   package let allowsNetworkFilesystem: Setting<Bool>
   package let logFormat: Setting<LogFormat>
   package let logLevel: Setting<LogLevel>
+  /// One line for each request, and not only for those that failed or whose key was refused.
+  package let logsRequests: Setting<Bool>
 
   package let warnings: [ConfigurationWarning]
   /// Variables that held keys: erase them from the environment block before anything else runs.
@@ -104,8 +110,9 @@ package struct Configuration: Sendable {
     }
     webURL = try reader.readOptional(.webURL, expected: "an http or https URL", ValueReader.webURL)
     allowsNetworkFilesystem = try reader.flag(.allowNetworkFilesystem)
-    logFormat = try reader.choice(.logFormat, default: .json)
+    logFormat = try reader.choice(.logFormat, default: .auto)
     logLevel = try reader.choice(.logLevel, default: .info)
+    logsRequests = try reader.flag(.logRequests)
 
     let keys = try KeyVariables(environment)
     wireKeyFile = try path(.wireKeyFile, base + "/keys/wire.key")

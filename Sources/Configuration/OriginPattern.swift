@@ -7,7 +7,7 @@ internal import Glibc
 @safe package final class OriginPattern: @unchecked Sendable, Equatable {
   // Unchecked: written in `init` only; regexec is thread-safe by POSIX and takes glibc's own lock.
   private var compiled = unsafe regex_t()
-  private let source: String
+  let source: String
 
   /// nil when the text is not such an expression, or longer than 1,024 bytes.
   package init?(_ text: String) {

@@ -20,6 +20,7 @@ package enum SettingName: String, Sendable, CaseIterable {
   case allowNetworkFilesystem = "allow-network-filesystem"
   case logFormat = "log.format"
   case logLevel = "log.level"
+  case logRequests = "log.requests"
 
   /// `--audit-exposures`
   package var flag: String { "--" + String(rawValue.map { $0 == "." ? "-" : $0 }) }
@@ -34,14 +35,13 @@ package enum SettingName: String, Sendable, CaseIterable {
     case .dockerHost: "DOCKER_HOST_ADDR"
     case .webURL: "OH_WEB_URL"
     case .dir, .config, .socket, .socketMode, .controlSocket, .threads, .rootKeyFile, .wireKeyFile, .auditExposures, .auditRetentionDays,
-      .allowedUIDs,
-      .insecureOpen, .corsOrigins, .allowNetworkFilesystem, .logFormat, .logLevel:
+      .allowedUIDs, .insecureOpen, .corsOrigins, .allowNetworkFilesystem, .logFormat, .logLevel, .logRequests:
       nil
     }
   }
 
   /// True for flags that mean `true` when they stand alone.
-  var isSwitch: Bool { self == .insecureOpen || self == .allowNetworkFilesystem }
+  var isSwitch: Bool { self == .insecureOpen || self == .allowNetworkFilesystem || self == .logRequests }
 
   /// The directory and the file are known before the file is read.
   var mayStandInFile: Bool { self != .dir && self != .config }

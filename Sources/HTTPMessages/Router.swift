@@ -12,6 +12,7 @@ package enum RouteMatch<Route: Sendable>: Sendable {
 /// Routes by comparing segments. A pattern is literal segments and `{name}` parameters.
 package struct Router<Route: Sendable>: Sendable {
   private struct Path: Sendable {
+    let pattern: String
     /// nil stands for a parameter.
     let segments: [[UInt8]?]
     let literals: Int
@@ -19,20 +20,28 @@ package struct Router<Route: Sendable>: Sendable {
     var allow: String
   }
 
-  /// By their number of segments, so that a request meets only those it could fit.
-  private let paths: [[Path]]
+  /// The patterns of the table, each once, in its order.
+  package let patterns: [String]
+  private let paths: [Path]
+  /// Where the paths are, by their number of segments, so that a request meets only those it could fit.
+  private let places: [[Int]]
 
   package init(routes: [(methods: [HTTPMethod], pattern: StaticString, route: Route)]) {
     var paths: [Path] = []
     for entry in routes {
       let segments = Self.segments(entry.pattern)
       let index = paths.firstIndex { $0.segments == segments } ?? paths.count
-      if index == paths.count { paths.append(Path(segments: segments, literals: segments.count { $0 != nil }, routes: [], allow: "")) }
+      if index == paths.count {
+        paths.append(
+          Path(pattern: "\(entry.pattern)", segments: segments, literals: segments.count { $0 != nil }, routes: [], allow: ""))
+      }
       paths[index].routes += entry.methods.map { ($0, entry.route) }
     }
     for index in paths.indices { paths[index].allow = Self.allow(paths[index].routes.map(\.method)) }
+    self.paths = paths
+    patterns = paths.map(\.pattern)
     let longest = paths.map(\.segments.count).max() ?? 0
-    self.paths = (0...longest).map { count in paths.filter { $0.segments.count == count } }
+    places = (0...longest).map { count in paths.indices.filter { paths[$0].segments.count == count } }
   }
 
   private static func segments(_ pattern: StaticString) -> [[UInt8]?] {
@@ -44,11 +53,27 @@ package struct Router<Route: Sendable>: Sendable {
     return HTTPMethod.allCases.filter(all.contains).map(\.rawValue).joined(separator: ", ")
   }
 
-  /// Literal segments win over parameters: `/secrets/list` before `/secrets/{name}`.
+  /// Where in `patterns` the one is that a path fits. Literal segments win over parameters: `/secrets/list` before
+  /// `/secrets/{name}`.
+  package func pattern(of target: RequestTarget) -> Int? {
+    guard target.segments.count < places.count else { return nil }
+    var best: Int?
+    var literals = -1
+    for index in places[target.segments.count] where paths[index].literals > literals && Self.fits(paths[index].segments, target.segments) {
+      best = index
+      literals = paths[index].literals
+    }
+    return best
+  }
+
   package func match(_ target: RequestTarget, _ method: HTTPMethod) -> RouteMatch<Route> {
-    guard target.segments.count < paths.count else { return .notFound }
-    let fitting = paths[target.segments.count].filter { Self.fits($0.segments, target.segments) }
-    guard let path = fitting.max(by: { $0.literals < $1.literals }) else { return .notFound }
+    match(target, method, at: pattern(of: target))
+  }
+
+  /// What the table says once `pattern` has been found for the path.
+  package func match(_ target: RequestTarget, _ method: HTTPMethod, at pattern: Int?) -> RouteMatch<Route> {
+    guard let pattern else { return .notFound }
+    let path = paths[pattern]
     if target.hasTrailingSlash { return .trailingSlash }
     let wanted = method == .head ? .get : method
     guard let found = path.routes.first(where: { $0.method == wanted }) else { return .methodNotAllowed(allow: path.allow) }

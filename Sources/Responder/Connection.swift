@@ -26,12 +26,14 @@ final class Connection: Sendable {
   let descriptor: Int32
   let origin: ListenerTraits
   let inbox: Inbox
+  private let ledger: Ledger
   let state = Locked(State())
 
-  init(descriptor: Int32, from origin: ListenerTraits, inbox: Inbox) {
+  init(descriptor: Int32, from origin: ListenerTraits, inbox: Inbox, ledger: Ledger) {
     self.descriptor = descriptor
     self.origin = origin
     self.inbox = inbox
+    self.ledger = ledger
   }
 
   /// Frames and sends an answer, from any thread, while the connection is busy. What does not fit is left to the loop.
@@ -51,6 +53,7 @@ final class Connection: Sendable {
     }
     output.end(in: &frame)
     Record.appendEnd(requestID: call.recordID, to: &frame)
+    ledger.note(call, status: response.status.code)
     let sent = transmit(frame, from: 0)
     var mustLook = false
     state.withLock { state in
@@ -108,10 +111,15 @@ final class Connection: Sendable {
   }
 }
 
-/// What is needed of a request to answer it.
+/// What is needed of a request to answer it and to count it.
 struct Call: Sendable {
   let recordID: UInt16
   let requestID: String
-  let isHead: Bool
+  let method: HTTPMethod
   let keepsConnection: Bool
+  /// When its parse began, in monotonic nanoseconds.
+  let begun: Int64
+  var mark = RequestMark()
+
+  var isHead: Bool { method == .head }
 }

@@ -40,6 +40,7 @@ internal import SecretMemory
 
   /// - Parameter origin: the listener that the connection came from.
   func parse(_ descriptor: Int32, from origin: ListenerTraits, keepsConnection: Bool, freshID: () -> String) -> Parsed {
+    let begun = Monotonic.nanoseconds()
     unsafe request.pointee.ipcFd = descriptor
     // FCGX_Accept_r finishes "the last request" first and would close the descriptor it was just given.
     unsafe request.pointee.keepConnection = 1
@@ -59,14 +60,14 @@ internal import SecretMemory
         unsafe entry += 1
       }
     }
-    func call(_ id: String, isHead: Bool) -> Call {
-      Call(recordID: recordID, requestID: id, isHead: isHead, keepsConnection: keepsConnection)
+    func call(_ id: String, _ method: HTTPMethod) -> Call {
+      Call(recordID: recordID, requestID: id, method: method, keepsConnection: keepsConnection, begun: begun)
     }
-    if let refusal { return .refused(refusal, call(freshID(), isHead: false)) }
+    if let refusal { return .refused(refusal, call(freshID(), .other)) }
     do throws(RequestRefusal) {
       let request = try decoder.request(body: body(upTo: origin.maximumBody), peer: origin.isLocalOperator, freshID: freshID)
-      return .request(request, call(request.id, isHead: request.method == .head))
-    } catch { return .refused(error, call(freshID(), isHead: false)) }
+      return .request(request, call(request.id, request.method))
+    } catch { return .refused(error, call(freshID(), .other)) }
   }
 
   /// The whole body, one byte more than the limit at most.

@@ -17,6 +17,7 @@ internal import Threads
   private let shared: ResponderState
   private let handler: any RequestHandler
   private let inbox: Inbox
+  private let ledger: Ledger
   private let epoll: Int32
   private let parser = LibFCGI()
   private let buffer: UnsafeMutableRawBufferPointer
@@ -32,6 +33,7 @@ internal import Threads
     self.shared = shared
     self.handler = handler
     self.inbox = inbox
+    ledger = Ledger(shared.meter, observer: shared.observer)
     listensTo = listeners
     name = "\(getpid())-\(index)-"
     unsafe buffer = .allocate(byteCount: Self.peekBytes, alignment: 16)
@@ -134,7 +136,7 @@ internal import Threads
   }
 
   private func add(_ descriptor: Int32, from origin: ListenerTraits) {
-    let connection = Connection(descriptor: descriptor, from: origin, inbox: inbox)
+    let connection = Connection(descriptor: descriptor, from: origin, inbox: inbox, ledger: ledger)
     let events = EPOLLIN.rawValue | EPOLLRDHUP.rawValue | EPOLLET.rawValue
     guard shim_epoll_control(epoll, EPOLL_CTL_ADD, descriptor, events, UInt64(descriptor)) == 0 else {
       close(descriptor)
@@ -148,6 +150,7 @@ internal import Threads
     guard connections[connection.descriptor] === connection else { return }
     connections[connection.descriptor] = nil
     close(connection.descriptor)
+    shared.count(.endedConnection)
   }
 
   private enum Standing {
@@ -222,15 +225,18 @@ internal import Threads
     case .closed:
       // libfcgi has closed the descriptor, which took it out of the epoll set.
       connections[connection.descriptor] = nil
+      shared.count(.endedConnection)
     case .refused(let refusal, let call):
       shared.count(.refusal)
       connection.state.withLock { $0.isBusy = true }
       if connection.reply(handler.refuse(refusal), to: call) { look(connection) }
-    case .request(let request, let call):
+    case .request(let request, var call):
       shared.count(.request)
       beginTurn()
       connection.state.withLock { $0.isBusy = true }
-      switch handler.handle(request) {
+      let answer = handler.handle(request)
+      call.mark = handler.lastMark
+      switch answer {
       case .now(let response):
         if connection.reply(response, to: call) { look(connection) }
       case .later(let start):

@@ -8,10 +8,16 @@ package protocol RequestHandler: AnyObject {
   /// Called when the turn has no more requests, always before the loop blocks.
   func turnEnds()
   func handle(_ request: Request) -> Answer
+  /// What the request turned out to be that was handled last; asked before the next one.
+  var lastMark: RequestMark { get }
   /// The answer to a request that never became one.
   func refuse(_ refusal: RequestRefusal) -> Response
   /// The answer when whoever was to answer later has dropped the request.
   var abandoned: Response { get }
+}
+
+extension RequestHandler {
+  package var lastMark: RequestMark { RequestMark() }
 }
 
 /// Why the responder cannot start.

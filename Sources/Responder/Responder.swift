@@ -1,20 +1,5 @@
-internal import Glibc
 internal import Synchronization
 internal import Threads
-
-/// Counts since the start.
-package struct ResponderFigures: Sendable, Equatable {
-  package var requests: UInt64 = 0
-  package var connections: UInt64 = 0
-  /// Requests that never became one.
-  package var refusals: UInt64 = 0
-  /// Connections closed for what is no request.
-  package var refusedRecords: UInt64 = 0
-  /// Connections closed for their uid.
-  package var refusedPeers: UInt64 = 0
-  /// Times no descriptor was left.
-  package var exhaustions: UInt64 = 0
-}
 
 /// What the loops share.
 final class ResponderState: Sendable {
@@ -22,39 +7,22 @@ final class ResponderState: Sendable {
 
   private static let longReadLimit = 16
 
+  let meter: Meter
+  let observer: (any ReplyObserver)?
   private let currentPhase = Atomic(Phase.serving)
-  private let requests = Atomic<UInt64>(0)
-  private let connections = Atomic<UInt64>(0)
-  private let refusals = Atomic<UInt64>(0)
-  private let refusedRecords = Atomic<UInt64>(0)
-  private let refusedPeers = Atomic<UInt64>(0)
-  private let exhaustions = Atomic<UInt64>(0)
   private let longReads = Atomic(0)
+
+  init(_ meter: Meter, observer: (any ReplyObserver)?) {
+    self.meter = meter
+    self.observer = observer
+  }
 
   var phase: Phase {
     get { currentPhase.load(ordering: .acquiring) }
     set { currentPhase.store(newValue, ordering: .releasing) }
   }
 
-  var figures: ResponderFigures {
-    ResponderFigures(
-      requests: requests.load(ordering: .relaxed), connections: connections.load(ordering: .relaxed),
-      refusals: refusals.load(ordering: .relaxed), refusedRecords: refusedRecords.load(ordering: .relaxed),
-      refusedPeers: refusedPeers.load(ordering: .relaxed), exhaustions: exhaustions.load(ordering: .relaxed))
-  }
-
-  enum Figure { case request, connection, refusal, refusedRecord, refusedPeer, exhaustion }
-
-  func count(_ figure: Figure) {
-    switch figure {
-    case .request: requests.add(1, ordering: .relaxed)
-    case .connection: connections.add(1, ordering: .relaxed)
-    case .refusal: refusals.add(1, ordering: .relaxed)
-    case .refusedRecord: refusedRecords.add(1, ordering: .relaxed)
-    case .refusedPeer: refusedPeers.add(1, ordering: .relaxed)
-    case .exhaustion: exhaustions.add(1, ordering: .relaxed)
-    }
-  }
+  func count(_ figure: Meter.Figure) { meter.count(figure) }
 
   /// False when too many long requests are being read already.
   func startsLongRead() -> Bool {
@@ -65,16 +33,12 @@ final class ResponderState: Sendable {
 
   func endLongRead() { longReads.subtract(1, ordering: .relaxed) }
 
-  func monotonicMilliseconds() -> Int64 {
-    var time = timespec()
-    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-    return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
-  }
+  func monotonicMilliseconds() -> Int64 { Monotonic.nanoseconds() / 1_000_000 }
 }
 
 /// The loops and their life. Knows nothing of secrets: requests go to the handlers it is given.
 package final class Responder: Sendable {
-  private let shared = ResponderState()
+  private let shared: ResponderState
   private let inboxes: [Inbox]
   private let ends: [OneTimeEvent]
 
@@ -82,10 +46,13 @@ package final class Responder: Sendable {
   ///
   /// - Parameters:
   ///   - threads: how many; usually the number of processors.
+  ///   - meter: where requests are counted; it knows the patterns that the handlers' marks mean.
   ///   - makeHandler: called once on each loop's thread.
   package init(
-    threads: Int, listeners: [Listener], makeHandler: @escaping @Sendable () throws -> any RequestHandler
+    threads: Int, listeners: [Listener], meter: Meter = Meter(), observer: (any ReplyObserver)? = nil,
+    makeHandler: @escaping @Sendable () throws -> any RequestHandler
   ) throws {
+    shared = ResponderState(meter, observer: observer)
     guard LibFCGI.initialise() else { throw ResponderError.system("FCGX_Init", 0) }
     inboxes = try (0..<max(1, threads)).map { _ throws(ResponderError) in try Inbox() }
     ends = inboxes.map { _ in OneTimeEvent() }
@@ -112,7 +79,7 @@ package final class Responder: Sendable {
     }
   }
 
-  package var figures: ResponderFigures { shared.figures }
+  package var figures: ResponderFigures { shared.meter.figures }
 
   /// Serves the backlog to its end, lets go of the listeners, serves the kept connections until nginx closes them, and
   /// then ends. After `limit` seconds what is left is cut off.

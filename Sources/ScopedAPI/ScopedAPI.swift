@@ -10,7 +10,12 @@ internal import StrictJSON
 /// only then what is stored.
 package final class ScopedAPI {
   let desk: Desk
-  private let router = Router(routes: ScopedRoute.table.map { (methods: [$0.method], pattern: $0.pattern, route: $0.route) })
+  private let router = ScopedAPI.router
+  private static let router = Router(routes: ScopedRoute.table.map { (methods: [$0.method], pattern: $0.pattern, route: $0.route) })
+  /// Every path's pattern, once.
+  package static var patterns: [String] { router.patterns }
+  /// Where in `patterns` the last request's is; nil when none fits.
+  package private(set) var lastPattern: Int?
 
   var service: Service { desk.service }
 
@@ -26,8 +31,10 @@ package final class ScopedAPI {
   }
 
   private func routed(_ request: Request) throws(ScopedFailure) -> Answer {
+    lastPattern = nil
     guard request.target.segments.allSatisfy(Self.isPlain) else { throw ScopedFailure(code: .invalidPath) }
-    switch router.match(request.target, request.method) {
+    lastPattern = router.pattern(of: request.target)
+    switch router.match(request.target, request.method, at: lastPattern) {
     case .notFound, .trailingSlash: throw ScopedFailure(code: .notFound)
     case .methodNotAllowed(let allow):
       let allow = [("Allow" as StaticString, allow + ", OPTIONS")]
@@ -52,6 +59,7 @@ package final class ScopedAPI {
       guard let header = request[.authorization], let token = Self.bearerToken(header) else { throw ScopedFailure(code: .unauthenticated) }
       caller = try desk.authenticateAgent(token, address: request.peer.address)
     } catch { return .now(failedCredential(error, request)) }
+    desk.caller = caller.principal
     service.noteUse(of: caller)
     let decoration = Decoration(caller, verdict: route.rateClass.map { service.limiter.take($0, for: caller, now: service.now()) })
     guard decoration.verdict?.isAllowed != false else {

@@ -10,6 +10,8 @@ package final class Desk {
   let reader: any StoreReader
   var memory = SnapshotMemory()
   private var forgettings = 0
+  /// Who sent the request under way, once a key of theirs was accepted. Whoever begins a request sets it to nil.
+  package var caller: Principal?
 
   package init(_ service: Service) throws(StoreError) {
     self.service = service
@@ -28,6 +30,12 @@ package final class Desk {
   package func turnEnds() { reader.turnEnds() }
 
   package func authenticate(_ token: [UInt8]?) throws(ServiceError) -> Principal {
+    let principal = try recognised(token)
+    caller = principal
+    return principal
+  }
+
+  private func recognised(_ token: [UInt8]?) throws(ServiceError) -> Principal {
     guard let token, !token.isEmpty, let snapshot = reader.snapshot else {
       return try Authenticator.principal(for: token, service: service, in: reader)
     }

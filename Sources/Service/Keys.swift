@@ -110,7 +110,15 @@ extension Desk {
   }
 
   package func authenticateAdmin(_ token: [UInt8]) throws(ServiceError) -> Principal {
-    try Authenticator.admin(for: token, service: service, in: reader)
+    let principal = try Authenticator.admin(for: token, service: service, in: reader)
+    caller = principal
+    return principal
+  }
+
+  /// Figures of the keys of all tenants; `notice` is how many milliseconds before its end a key counts as expiring.
+  package func keyFigures(notice: Int64) throws(ServiceError) -> KeyFigures {
+    let now = service.now()
+    do { return try reader.keyFigures(now: now, expiringBefore: now + notice) } catch { throw ServiceError(error) }
   }
 }
 

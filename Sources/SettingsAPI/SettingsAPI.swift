@@ -11,7 +11,12 @@ package final class SettingsAPI {
   let desk: Desk
   private let cors: CORSPolicy
   private let info: ServerInfo
-  private let router = Router(routes: Route.table.map { (methods: $0.methods, pattern: $0.pattern, route: $0.route) })
+  private let router = SettingsAPI.router
+  private static let router = Router(routes: Route.table.map { (methods: $0.methods, pattern: $0.pattern, route: $0.route) })
+  /// Every path's pattern, once.
+  package static var patterns: [String] { router.patterns }
+  /// Where in `patterns` the last request's is; nil when none fits.
+  package private(set) var lastPattern: Int?
 
   package init(desk: Desk, cors: CORSPolicy, info: ServerInfo) {
     self.desk = desk
@@ -20,6 +25,7 @@ package final class SettingsAPI {
   }
 
   package func answer(_ request: Request) -> Answer {
+    lastPattern = nil
     if let response = cors.preflight(request) { return .now(response) }
     let cors = cors
     switch routed(request) {
@@ -31,7 +37,8 @@ package final class SettingsAPI {
   package func refuse(_ refusal: RequestRefusal) -> Response { Failure.response(refusal) }
 
   private func routed(_ request: Request) -> Answer {
-    switch router.match(request.target, request.method) {
+    lastPattern = router.pattern(of: request.target)
+    switch router.match(request.target, request.method, at: lastPattern) {
     case .notFound: return .now(unserved(request) ?? Failure.response(.notFound, "Not Found"))
     case .methodNotAllowed(let allow): return .now(Failure.response(.methodNotAllowed, "Method Not Allowed", headers: [("Allow", allow)]))
     case .trailingSlash: return .now(redirect(request))

@@ -116,6 +116,19 @@ class SQLiteReading: StoreReading {
   func auditCheckpoint(tenant: String) throws(StoreError) -> [UInt8]? {
     try connection.prepare("SELECT value FROM records WHERE name = 'audit-checkpoint/' || ?1").first(.text(tenant)) { $0.blob(0) }
   }
+
+  func keyFigures(now: Int64, expiringBefore limit: Int64) throws(StoreError) -> KeyFigures {
+    let ages = try connection.prepare(
+      """
+      SELECT min(keks.created_at), max(keks.created_at) FROM tenants
+      JOIN keks ON keks.tenant = tenants.id AND keks.version = tenants.active_kek_version
+      """
+    ).first { ($0.optionalInteger(0), $0.optionalInteger(1)) }
+    let expiring = try connection.prepare(
+      "SELECT count(*) FROM api_keys WHERE revoked_at IS NULL AND expires_at > ?1 AND expires_at <= ?2"
+    ).first(.integer(now), .integer(limit)) { $0.integer(0) }
+    return KeyFigures(oldestKEK: ages?.0, newestKEK: ages?.1, expiringKeys: expiring ?? 0)
+  }
 }
 
 extension TenantRow {

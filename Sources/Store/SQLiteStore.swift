@@ -77,6 +77,25 @@ package final class SQLiteStore: Store {
   package var commitFigures: CommitFigures { writer.figures }
   package var waitingWrites: Int { writer.queue.count }
 
+  /// Bytes of the database and of its log.
+  package var fileSizes: (database: UInt64, log: UInt64) {
+    (Self.size(Self.databasePath(directory)), Self.size(Self.databasePath(directory) + "-wal"))
+  }
+
+  private static func size(_ path: String) -> UInt64 {
+    var facts = stat()
+    return unsafe stat(path, &facts) == 0 ? UInt64(max(0, facts.st_size)) : 0
+  }
+
+  /// The schema version of a store's file and the newest one this program knows; nil when there is no store. Only for a
+  /// process that has no connection to it: closing any descriptor of the file would drop the locks of one.
+  package static func schemaVersion(below directory: String) throws(StoreError) -> (found: Int, supported: Int)? {
+    let path = databasePath(directory)
+    guard unsafe access(path, F_OK) == 0, let header = try SQLiteHeader(path: path) else { return nil }
+    guard header.applicationID == UInt32(Schema.applicationID) else { throw .corrupt }
+    return (Int(header.userVersion), Schema.version)
+  }
+
   /// Takes no more writes, finishes those that wait, ends a copy, empties the log and lets go of the lock. Waits for all of that.
   package func close() {
     copies.close()

@@ -3,6 +3,9 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
   /// The newest entry of each chain, as this transaction sees it: nobody else writes.
   private var heads: [String: AuditHead] = [:]
 
+  /// Audit entries of the batch so far.
+  var appendedEntries = 0
+
   /// To be called whenever something was undone.
   func forgetHeads() { heads = [:] }
 
@@ -131,6 +134,7 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
       .text(row.action), .text(row.scope), .text(row.scopeID), .text(row.secretID), .text(row.fieldKey), .text(row.revision),
       .text(row.outcome), .text(row.requestID), .text(row.details), .blob(row.hash), .blob(row.mac))
     heads[row.tenant] = AuditHead(sequence: row.sequence, at: row.at, hash: row.hash)
+    appendedEntries += 1
   }
 
   func trimAudit(tenant: String, through sequence: Int64, checkpoint: [UInt8]) throws(StoreError) {

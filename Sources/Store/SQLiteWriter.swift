@@ -5,6 +5,21 @@ package struct CommitFigures: Sendable, Equatable {
   package var commits: UInt64 = 0
   package var writes: UInt64 = 0
   package var largestBatch: Int = 0
+  /// Entries of all audit chains.
+  package var auditEntries: UInt64 = 0
+  /// Commits by their number of writes: one number for each of `batchBounds`.
+  package var batches = [UInt64](repeating: 0, count: batchBounds.count)
+
+  /// The last is the most that one commit takes.
+  package static let batchBounds = [1, 2, 4, 8, 16, 32, 64, 128, 256]
+
+  mutating func note(writes count: Int, auditEntries: Int) {
+    commits += 1
+    writes += UInt64(count)
+    largestBatch = max(largestBatch, count)
+    self.auditEntries += UInt64(auditEntries)
+    batches[Self.batchBounds.firstIndex { count <= $0 } ?? Self.batchBounds.count - 1] += 1
+  }
 }
 
 /// The writer: one thread, one connection, many bodies to one durable commit.
@@ -28,11 +43,7 @@ final class SQLiteWriter: Sendable {
     while let batch = queue.take(Self.batchLimit) {
       do throws(StoreError) {
         let attempts = try commit(batch, connection, transaction)
-        measured.withLock {
-          $0.commits += 1
-          $0.writes += UInt64(batch.count)
-          $0.largestBatch = max($0.largestBatch, batch.count)
-        }
+        measured.withLock { $0.note(writes: batch.count, auditEntries: transaction.appendedEntries) }
         let erasure = erase(batch, connection)
         for attempt in attempts { attempt.finish(WriteQueue.Outcome(isErased: erasure == .done)) }
         if case .failed(let error) = erasure { return stop(error) }
@@ -74,9 +85,11 @@ final class SQLiteWriter: Sendable {
     -> [WriteQueue.Attempt]
   {
     try connection.execute("BEGIN IMMEDIATE")
+    transaction.appendedEntries = 0
     var attempts: [WriteQueue.Attempt] = []
     for entry in batch {
       try connection.execute("SAVEPOINT body")
+      let appended = transaction.appendedEntries
       let attempt = entry.run(transaction)
       // Some failures end the whole transaction (full disk); then the batch is gone.
       guard connection.isInTransaction else { throw attempt.storeFailure ?? .unavailable(.ioError) }
@@ -86,6 +99,7 @@ final class SQLiteWriter: Sendable {
         case nil, .conflict, .busy, .newerSchema, .locked, .networkFileSystem:
           try connection.execute("ROLLBACK TO body")
           transaction.forgetHeads()
+          transaction.appendedEntries = appended
         }
       }
       try connection.execute("RELEASE body")

@@ -72,6 +72,23 @@ package protocol StoreReading: ScopedStoreReading {
   func auditEntries(tenant: String, after sequence: Int64, limit: Int) throws(StoreError) -> [AuditRow]
   /// What the last cut of the chain left in the place of the entries before it; nil when nothing was cut.
   func auditCheckpoint(tenant: String) throws(StoreError) -> [UInt8]?
+  /// Figures of the keys of all tenants, from a walk over them: not for a request's way.
+  func keyFigures(now: Int64, expiringBefore limit: Int64) throws(StoreError) -> KeyFigures
+}
+
+/// How old the keys are that new rows are sealed with, and how many API keys are about to end. Unix milliseconds.
+package struct KeyFigures: Sendable, Equatable {
+  /// nil when there is no tenant.
+  package let oldestKEK: Int64?
+  package let newestKEK: Int64?
+  /// Keys that hold now and do not any more at the limit.
+  package let expiringKeys: Int64
+
+  package init(oldestKEK: Int64?, newestKEK: Int64?, expiringKeys: Int64) {
+    self.oldestKEK = oldestKEK
+    self.newestKEK = newestKEK
+    self.expiringKeys = expiringKeys
+  }
 }
 
 /// Confined to the thread that made it.

@@ -29,8 +29,8 @@ extension StoreLock {
   }
 }
 
-/// Which file systems are refused: WAL needs memory that all processes share, and locks that hold.
-enum FileSystem {
+/// Which file systems are refused (WAL needs memory that all processes share, and locks that hold), and how full one is.
+package enum FileSystem {
   /// statfs(2) magic numbers of network file systems.
   private static let network: Set<UInt32> = [
     0x6969,  // NFS
@@ -45,5 +45,22 @@ enum FileSystem {
     0x4750_4653,  // GPFS
   ]
 
-  static func isNetwork(_ path: String) -> Bool { unsafe network.contains(shim_filesystem_type(path)) }
+  /// - Parameter type: a magic number of statfs(2).
+  package static func isNetwork(type: UInt32) -> Bool { network.contains(type) }
+  package static func isNetwork(_ path: String) -> Bool { isNetwork(type: unsafe shim_filesystem_type(path)) }
+
+  /// Bytes.
+  package struct Space: Sendable, Equatable {
+    package let total: UInt64
+    /// What is left for those who are not root.
+    package let free: UInt64
+  }
+
+  /// nil when the path cannot be looked at.
+  package static func space(_ path: String) -> Space? {
+    var facts = statvfs()
+    guard unsafe statvfs(path, &facts) == 0 else { return nil }
+    let block = UInt64(facts.f_frsize)
+    return Space(total: UInt64(facts.f_blocks) * block, free: UInt64(facts.f_bavail) * block)
+  }
 }

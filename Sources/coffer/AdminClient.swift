@@ -28,21 +28,37 @@ enum AdminClient {
     guard bytes.count <= RequestDecoder.maximumControlBody else {
       throw Trouble("that is more than the \(RequestDecoder.maximumControlBody >> 20) MiB that fit into one request")
     }
-    let client = FastCGIClient(path: configuration.controlSocket.value, timeout: patience, limit: maximumAnswer)
-    var reply: FastCGIReply?
+    let type = body == nil ? nil : "application/json"
+    let request = FastCGIRequest(method: method.rawValue, uri: uri, contentType: type, body: bytes)
+    if let reply = try reply(request, configuration, patience: patience) { return try object(reply.body, status: reply.status) }
+    return try inProcess(method, uri, bytes, configuration)
+  }
+
+  /// The text that a running cofferd answers to a GET; there is no other to ask.
+  static func running(_ uri: String, directory: String) throws -> String {
+    let configuration = try settings(directory)
+    guard let reply = try reply(FastCGIRequest(method: "GET", uri: uri), configuration) else {
+      throw Trouble("no cofferd runs for \(directory)")
+    }
+    guard reply.status == 200 else {
+      _ = try object(reply.body, status: reply.status)
+      throw Trouble("cofferd answered \(reply.status)")
+    }
+    return String(decoding: reply.body, as: UTF8.self)
+  }
+
+  /// nil when no cofferd runs.
+  private static func reply(_ request: FastCGIRequest, _ configuration: Configuration, patience: Int = 60) throws -> FastCGIReply? {
     do throws(FastCGIClient.Failure) {
-      let type = body == nil ? nil : "application/json"
-      reply = try client.send(FastCGIRequest(method: method.rawValue, uri: uri, contentType: type, body: bytes))
+      return try FastCGIClient(path: configuration.controlSocket.value, timeout: patience, limit: maximumAnswer).send(request)
     } catch {
       switch error {
-      case .unreachable(ENOENT), .unreachable(ECONNREFUSED): break
+      case .unreachable(ENOENT), .unreachable(ECONNREFUSED): return nil
       case .unreachable(let code):
         throw Trouble("\(configuration.controlSocket.value) cannot be used: \(unsafe String(cString: strerror(code)))")
       case .timedOut, .cutOff, .malformed, .tooLarge: throw Trouble("cofferd did not answer on its control socket; see its log")
       }
     }
-    if let reply { return try object(reply.body, status: reply.status) }
-    return try inProcess(method, uri, bytes, configuration)
   }
 
   /// Read once: the second time the environment holds no keys any more.

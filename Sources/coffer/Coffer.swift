@@ -35,7 +35,7 @@ struct Coffer: ParsableCommand {
     Key.self, Tenant.self, WireKey.self, Audit.self,
     Import.self, Export.self,
     Backup.self, Restore.self, Verify.self,
-    Doctor.self,
+    Doctor.self, Config.self, Metrics.self,
   ]
 
   private static let scopes: [any ParsableCommand.Type] = [

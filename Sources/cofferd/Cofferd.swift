@@ -1,5 +1,6 @@
 internal import AdminAPI
 internal import Configuration
+internal import EventLog
 internal import Glibc
 internal import HTTPMessages
 internal import KeyRing
@@ -25,12 +26,12 @@ enum Cofferd {
       configuration = try Configuration.load(
         arguments: Array(CommandLine.arguments.dropFirst()), environment: environment, readFile: ConfigurationFiles.read)
     } catch {
-      Log(format: .text, level: .info).write(.startRefused(error.message))
+      Log(format: .auto, level: .info, now: Clock.milliseconds).write(.startRefused(error.message))
       exit(64)
     }
     let successor = SuccessorLaunch(environment: environment, secretNames: configuration.secretVariableNames)
     EnvironmentBlock.scrub(configuration.secretVariableNames)
-    let log = Log(format: configuration.logFormat.value, level: configuration.logLevel.value)
+    let log = Log(format: configuration.logFormat.value, level: configuration.logLevel.value, now: Clock.milliseconds)
     for warning in configuration.warnings { log.write(.warning(warning)) }
     exit(Server(configuration, log, successor).run())
   }
@@ -109,10 +110,16 @@ struct Server {
     let cors = CORSPolicy(
       origins: configuration.corsOrigins.value, dockerHost: configuration.dockerHost?.value, matchesPattern: matches)
     let info = ServerInfo(release: Release.version, started: Clock.milliseconds())
-    let facts = AdminFacts(release: Release.version, started: Clock.milliseconds(), processID: getpid())
+    let meter = Meter(patterns: Handler.patterns)
+    let requests = RequestLog(log, logsAll: configuration.logsRequests.value)
+    let gauges = Gauges(meter: meter, store: store, directory: configuration.directory.value, log: requests)
+    let facts = AdminFacts(
+      release: Release.version, started: Clock.milliseconds(), processID: getpid(), figures: { gauges.read() })
     let prefix = configuration.webURL.map { PathPrefix(url: $0.value) }
     let threads = configuration.threads.value == 0 ? Processors.count : configuration.threads.value
-    let responder = try Responder(threads: threads, listeners: try listeners()) {
+    let responder = try Responder(
+      threads: threads, listeners: try listeners(), meter: meter, observer: ReplyWriter(requests, patterns: meter.patterns)
+    ) {
       try Handler(service, cors: cors, info: info, facts: facts, prefix: prefix)
     }
     try? PIDFile.write(directory: configuration.directory.value)
@@ -124,6 +131,7 @@ struct Server {
     retention?.stop()
     responder.drain(limit: 10)
     store.close()
+    requests.close(within: 1000)
     log.write(.stopped(requests: responder.figures.requests))
     return 0
   }

@@ -63,6 +63,15 @@ enum PIDFile {
   }
 }
 
+enum Clock {
+  /// Unix milliseconds.
+  static func milliseconds() -> Int64 {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_REALTIME, &time)
+    return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+  }
+}
+
 enum ConfigurationFiles {
   /// A configuration file's bytes; nil when there is none.
   static func read(_ path: String) throws(ConfigurationError) -> [UInt8]? {

@@ -27,8 +27,16 @@ private final class Bench {
     }
     let service = try Service(
       store: store, root: root, wire: WireRing(primary: SecretBytes(copying: [])), options: Service.Options(), now: { 1_800_000_000_000 })
-    api = AdminAPI(desk: try Desk(service), facts: AdminFacts(release: "0", started: 0, processID: 1))
+    api = AdminAPI(desk: try Desk(service), facts: AdminFacts(release: "0", started: 0, processID: 1, figures: { Bench.figures }))
   }
+
+  private static let figures = ServerFigures(
+    requests: RequestFigures(counts: [.init(pattern: "/api/settings", method: "GET", status: 200, count: 5)]),
+    connections: .init(accepted: 9, open: 2, refusedRequests: 3, refusedRecords: 4, refusedPeers: 5, exhaustions: 6),
+    store: .init(
+      writes: 11, batches: [1, 2], batchBounds: [1, 8], waitingWrites: 7, auditEntries: 12, databaseBytes: 13, logBytes: 14, diskBytes: 15,
+      freeDiskBytes: 16),
+    process: .init(cpuMicroseconds: 1_500_000, residentBytes: 17, openDescriptors: 18, maximumDescriptors: 19, leftOutLogLines: 20))
 
   deinit {
     store.close()
@@ -71,6 +79,32 @@ private final class Bench {
 }
 
 struct AdminAPITests {
+  @Test func metricsAreForOperatorsAndHoldNoName() throws {
+    let bench = try Bench()
+    #expect(try bench.send(.get, "/metrics", operator: false).0 == 401)
+    #expect(try bench.send(.get, "/metrics", operator: false).1.contains(#""code":"unauthenticated""#))
+    #expect(try bench.send(.post, "/metrics").0 == 405)
+    #expect(try bench.send(.get, "/metrics/").0 == 404)
+    _ = try bench.send(.post, "/admin/v1/tenants/default/keys", #"{"level":"masked","name":"n","expiresIn":60}"#)
+    let (status, text) = try bench.send(.get, "/metrics")
+    #expect(status == 200)
+    let lines = text.split(separator: "\n")
+    for line in [
+      #"coffer_build_info{version="0"} 1"#, #"coffer_http_requests_total{route="/api/settings",method="GET",status="200"} 5"#,
+      "coffer_connections_total 9", "coffer_connections_open 2", #"coffer_refused_total{what="request"} 3"#,
+      #"coffer_refused_total{what="record"} 4"#, #"coffer_refused_total{what="peer"} 5"#, "coffer_descriptor_exhaustions_total 6",
+      #"coffer_commit_writes_bucket{le="8"} 3"#, #"coffer_commit_writes_bucket{le="+Inf"} 3"#, "coffer_commit_writes_sum 11",
+      "coffer_commit_writes_count 3", "coffer_writes_waiting 7", "coffer_audit_entries_total 12",
+      #"coffer_store_bytes{file="database"} 13"#,
+      #"coffer_store_bytes{file="log"} 14"#, "coffer_disk_bytes 15", "coffer_disk_free_bytes 16",
+      #"coffer_kek_age_seconds{which="oldest"} 0"#, "coffer_keys_expiring 1", "coffer_log_lines_left_out_total 20",
+      "process_start_time_seconds 0", "process_cpu_seconds_total 1.5", "process_resident_memory_bytes 17", "process_open_fds 18",
+      "process_max_fds 19",
+    ] { #expect(lines.contains(Substring(line)), "\(line)") }
+    #expect(!text.contains("ten_"))
+    #expect(text.utf8.allSatisfy { $0 < 0x80 })
+  }
+
   @Test func aKeyIsShownOnceListedWithoutItsTextAndRevoked() throws {
     let bench = try Bench()
     let made = try bench.send(.post, "/admin/v1/tenants/default/keys", #"{"level":"masked","name":"n","expiresIn":60}"#)

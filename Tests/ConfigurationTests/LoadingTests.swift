@@ -35,7 +35,7 @@ struct LoadingTests {
     #expect(configuration.corsOrigins.value.isEmpty)
     #expect(configuration.corsOriginPattern == nil)
     #expect(!configuration.allowsNetworkFilesystem.value)
-    #expect(configuration.logFormat.value == .json)
+    #expect(configuration.logFormat.value == .auto)
     #expect(configuration.warnings.isEmpty)
     #expect(configuration.secretVariableNames.isEmpty)
     #expect(try load([]).directory == Setting("/var/lib/coffer", from: .standard))
@@ -62,6 +62,7 @@ struct LoadingTests {
       .corsOrigins: "https://a.example:8443 http://b.example",
       .corsOriginRegex: "https://[a-z]+[.]example", .dockerHost: "host.docker.internal", .webURL: "https://c.example/x",
       .allowNetworkFilesystem: "true", .logFormat: "text", .logLevel: "error",
+      .logRequests: "true",
     ]
     #expect(Set(values.keys) == Set(SettingName.allCases.filter(\.mayStandInFile)), "a setting is missing here")
     let file = values.map { "\($0.rawValue) = \($1)" }.joined(separator: "\n")
@@ -88,6 +89,7 @@ struct LoadingTests {
       #expect(configuration.allowsNetworkFilesystem.value)
       #expect(configuration.logFormat.value == .text)
       #expect(configuration.logLevel.value == .error)
+      #expect(configuration.logsRequests.value)
     }
   }
 

@@ -167,3 +167,28 @@ private let base = ["REQUEST_METHOD=GET", "REQUEST_URI=/a", "DOCUMENT_URI=/a"]
     #expect(!removed.hasTrailingSlash)
   }
 }
+
+@Suite struct StatusTextTests {
+  @Test func everyListedStatusHasAPhraseAndEveryPhraseIsListed() {
+    for code in 100..<600 { #expect((StatusText.reason(code) != "Status") == StatusText.codes.contains(code), "\(code)") }
+  }
+}
+
+@Suite struct PatternTests {
+  private enum Kind { case list, one, change, special }
+
+  private let router = Router<Kind>(routes: [
+    ([.get], "/a", .list), ([.get], "/a/{name}", .one), ([.put], "/a/{name}", .change), ([.get], "/a/special", .special),
+  ])
+
+  /// A path's pattern does not depend on the method, and never on what a parameter holds.
+  @Test(
+    arguments: [
+      ("/a", "/a"), ("/a/x", "/a/{name}"), ("/a/special", "/a/special"), ("/a/x%2Fy", nil), ("/b", nil), ("/a/x/y", nil), ("/a/", "/a"),
+    ] as [(String, String?)])
+  func isFoundOnce(_ path: String, _ pattern: String?) throws {
+    let target = try RequestTarget(parsing: Array(path.utf8), normalised: nil)
+    #expect(router.patterns == ["/a", "/a/{name}", "/a/special"])
+    #expect(router.pattern(of: target).map { router.patterns[$0] } == pattern)
+  }
+}

@@ -1,0 +1,107 @@
+package import Configuration
+internal import StrictJSON
+
+/// One request, as far as a log may know it. The route is a pattern of ours and the ids are ours; the request's id alone
+/// may be a client's choice.
+package struct RequestEvent: Sendable {
+  package let requestID: String
+  package let method: String
+  package let route: String
+  package let status: Int
+  package let microseconds: UInt64
+  /// Empty when no key was accepted.
+  package let tenant: String
+  package let keyID: String
+
+  package init(
+    requestID: String, method: String, route: String, status: Int, microseconds: UInt64, tenant: String, keyID: String
+  ) {
+    self.requestID = requestID
+    self.method = method
+    self.route = route
+    self.status = status
+    self.microseconds = microseconds
+    self.tenant = tenant
+    self.keyID = keyID
+  }
+}
+
+/// What can be logged is this list; there is no way to hand it a header, a path, a body or a value.
+package enum Event: Sendable {
+  case started(version: String, socket: String, threads: Int)
+  case warning(ConfigurationWarning)
+  case restartRequested
+  case restartFailed
+  case successorReady(pid: Int32)
+  case draining
+  case stopped(requests: UInt64)
+  case auditCut(entries: Int64)
+  case auditNotCut(String)
+  case storeFailed(String)
+  case startRefused(String)
+  case request(RequestEvent)
+  case requestFailed(RequestEvent)
+  case keyRefused(RequestEvent)
+  case linesLeftOut(UInt64)
+
+  var level: Configuration.LogLevel {
+    switch self {
+    case .started, .restartRequested, .successorReady, .draining, .stopped, .auditCut, .request: .info
+    case .warning, .keyRefused, .linesLeftOut: .warning
+    case .auditNotCut, .restartFailed, .storeFailed, .startRefused, .requestFailed: .error
+    }
+  }
+
+  var message: StaticString {
+    switch self {
+    case .started: "serving"
+    case .warning: "configuration warning"
+    case .restartRequested: "starting a successor"
+    case .restartFailed: "the successor did not become ready; this process serves on"
+    case .successorReady: "the successor serves"
+    case .draining: "finishing what was begun"
+    case .stopped: "stopped"
+    case .auditCut: "old audit entries were cut"
+    case .auditNotCut: "old audit entries could not be cut"
+    case .storeFailed: "the store failed; the process ends and recovers at its next start"
+    case .startRefused: "start refused"
+    case .request: "request"
+    case .requestFailed: "request failed"
+    case .keyRefused: "key refused"
+    case .linesLeftOut: "log lines left out"
+    }
+  }
+
+  var fields: [(JSONString, JSONValue)] {
+    switch self {
+    case .started(let version, let socket, let threads):
+      [("version", .string(JSONString(version))), ("socket", .string(JSONString(socket))), ("threads", .number(JSONNumber(threads)))]
+    case .warning(let warning): [("warning", .string(JSONString(warning.message)))]
+    case .successorReady(let pid): [("pid", .number(JSONNumber(pid)))]
+    case .stopped(let requests): [("requests", .number(JSONNumber(requests)))]
+    case .auditCut(let entries): [("entries", .number(JSONNumber(entries)))]
+    case .storeFailed(let reason), .startRefused(let reason), .auditNotCut(let reason): [("reason", .string(JSONString(reason)))]
+    case .request(let event), .requestFailed(let event), .keyRefused(let event): event.fields
+    case .linesLeftOut(let count): [("count", .number(JSONNumber(count)))]
+    case .restartRequested, .restartFailed, .draining: []
+    }
+  }
+}
+
+extension RequestEvent {
+  fileprivate var fields: [(JSONString, JSONValue)] {
+    var fields: [(JSONString, JSONValue)] = [
+      ("requestId", .string(JSONString(requestID))), ("method", .string(JSONString(method))), ("route", .string(JSONString(route))),
+      ("status", .number(JSONNumber(status))), ("milliseconds", .number(milliseconds)),
+    ]
+    if !tenant.isEmpty { fields.append(("tenant", .string(JSONString(tenant)))) }
+    if !keyID.isEmpty { fields.append(("key", .string(JSONString(keyID)))) }
+    return fields
+  }
+
+  /// With three decimals: `0.412`.
+  private var milliseconds: JSONNumber {
+    let fraction = String(microseconds % 1000)
+    return JSONNumber(validated: Array("\(microseconds / 1000).\(String(repeating: "0", count: 3 - fraction.count))\(fraction)".utf8))
+  }
+}

@@ -1,0 +1,43 @@
+internal import Glibc
+package import HTTPMessages
+
+/// One reply, for whoever writes it down.
+package struct Reply: Sendable {
+  package let requestID: String
+  package let method: HTTPMethod
+  package let mark: RequestMark
+  package let status: Int
+  /// From the parse of the request to the moment its answer goes to the socket.
+  package let microseconds: UInt64
+}
+
+/// Sees every reply before it is sent, on the thread that sends it: it must neither wait nor work long.
+package protocol ReplyObserver: Sendable {
+  func replied(_ reply: Reply)
+}
+
+/// What one loop notes of each of its replies, whichever thread sends it.
+final class Ledger: Sendable {
+  private let block: RequestBlock
+  private let observer: (any ReplyObserver)?
+
+  init(_ meter: Meter, observer: (any ReplyObserver)?) {
+    block = meter.makeBlock()
+    self.observer = observer
+  }
+
+  func note(_ call: Call, status: Int) {
+    let microseconds = UInt64(max(0, Monotonic.nanoseconds() - call.begun)) / 1000
+    block.note(pattern: call.mark.pattern, method: call.method, status: status, microseconds: microseconds)
+    observer?.replied(
+      Reply(requestID: call.requestID, method: call.method, mark: call.mark, status: status, microseconds: microseconds))
+  }
+}
+
+enum Monotonic {
+  static func nanoseconds() -> Int64 {
+    var time = timespec()
+    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+  }
+}

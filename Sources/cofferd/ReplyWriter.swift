@@ -1,0 +1,22 @@
+internal import EventLog
+internal import HTTPMessages
+internal import Responder
+
+/// From the responder's replies to the log's lines.
+struct ReplyWriter: ReplyObserver {
+  private let log: RequestLog
+  private let patterns: [String]
+
+  init(_ log: RequestLog, patterns: [String]) {
+    self.log = log
+    self.patterns = patterns
+  }
+
+  func replied(_ reply: Reply) {
+    guard log.concerns(status: reply.status) else { return }
+    log.note(
+      RequestEvent(
+        requestID: reply.requestID, method: reply.method == .other ? "OTHER" : reply.method.rawValue, route: patterns[reply.mark.pattern],
+        status: reply.status, microseconds: reply.microseconds, tenant: reply.mark.tenant, keyID: reply.mark.keyID))
+  }
+}
