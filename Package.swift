@@ -56,6 +56,7 @@ let package = Package(
     module("Responder", ["HTTPMessages", "SecretMemory", "CFastCGI", "CShim", "Threads"]),
     module("Configuration", ["StrictJSON", "SecretMemory"]),
     module("EventLog", ["CShim", "Configuration", "Model", "StrictJSON", "Threads"]),
+    module("Diagnosis"),
     module("FastCGIClient", ["CShim"]),
     module("HTTPClient", ["CCurl", "SecretMemory"]),
 
@@ -69,8 +70,8 @@ let package = Package(
     .executableTarget(
       name: "coffer",
       dependencies: [
-        "Service", "Store", "Model", "KeyRing", "Ciphers", "Configuration", "FastCGIClient", "HTTPClient", "AdminAPI", "HTTPMessages",
-        "StrictJSON", "SecretMemory", "CShim", "Threads",
+        "Service", "Store", "Model", "KeyRing", "Ciphers", "Configuration", "Diagnosis", "FastCGIClient", "HTTPClient", "AdminAPI",
+        "HTTPMessages", "StrictJSON", "SecretMemory", "CShim", "Threads",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict, linkerSettings: hardened),
@@ -91,6 +92,7 @@ let package = Package(
     tests("AdminAPI", ["Service", "Model", "Store", "KeyRing", "HTTPMessages", "StrictJSON", "SecretMemory", "Threads"]),
     tests("Responder", ["HTTPMessages", "SecretMemory", "CShim", "Threads"]),
     tests("Configuration", ["SecretMemory"]),
+    tests("Diagnosis", ["HTTPMessages"]),
     tests("EventLog", ["Configuration", "StrictJSON"]),
     tests("HTTPClient", ["SecretMemory"]),
   ],

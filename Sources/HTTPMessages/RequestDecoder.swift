@@ -62,6 +62,9 @@ package struct RequestDecoder {
     }
   }
 
+  /// Every parameter that is read, for whoever checks that a front end passes it.
+  package static let parameterNames = Parameter.allCases.map { "\($0.name)" }
+
   /// - Parameter maximumBody: bytes, below 1,000,000,000.
   package init(maximumBody: Int = Self.maximumBody) { self.maximumBody = maximumBody }
 

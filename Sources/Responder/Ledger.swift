@@ -11,9 +11,11 @@ package struct Reply: Sendable {
   package let microseconds: UInt64
 }
 
-/// Sees every reply before it is sent, on the thread that sends it: it must neither wait nor work long.
+/// Sees replies before they are sent, on the thread that sends it: it must neither wait nor work long.
 package protocol ReplyObserver: Sendable {
   func replied(_ reply: Reply)
+  /// Whether it wants to see a reply of this status: most need not be put together for it.
+  func wants(status: Int) -> Bool
 }
 
 /// What one loop notes of each of its replies, whichever thread sends it.
@@ -29,8 +31,8 @@ final class Ledger: Sendable {
   func note(_ call: Call, status: Int) {
     let microseconds = UInt64(max(0, Monotonic.nanoseconds() - call.begun)) / 1000
     block.note(pattern: call.mark.pattern, method: call.method, status: status, microseconds: microseconds)
-    observer?.replied(
-      Reply(requestID: call.requestID, method: call.method, mark: call.mark, status: status, microseconds: microseconds))
+    guard let observer, observer.wants(status: status) else { return }
+    observer.replied(Reply(requestID: call.requestID, method: call.method, mark: call.mark, status: status, microseconds: microseconds))
   }
 }
 

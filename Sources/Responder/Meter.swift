@@ -78,25 +78,25 @@ final class RequestBlock: Sendable {
   private static let statuses = StatusText.codes.count + 1
   private static let buckets = RequestFigures.bounds.count + 1
   private static let stride = methods * statuses + buckets + 1
-  /// Where a status is counted; 0 for one that is not in the list.
-  private static let places: [UInt8] = (0..<600).map { code in
-    UInt8(truncatingIfNeeded: (StatusText.codes.firstIndex(of: code) ?? -1) + 1)
-  }
 
   private let patterns: Int
   private let counters: CounterArray
+  /// Where a status is counted; 0 for one that is not in the list.
+  private let places: [UInt8]
+  private let bounds = RequestFigures.bounds
 
   init(patterns: Int) {
     self.patterns = patterns
+    places = (0..<600).map { code in UInt8(truncatingIfNeeded: (StatusText.codes.firstIndex(of: code) ?? -1) + 1) }
     counters = CounterArray(count: patterns * Self.stride)
   }
 
   func note(pattern: Int, method: HTTPMethod, status: Int, microseconds: UInt64) {
     let base = (pattern < patterns ? pattern : 0) * Self.stride
-    let place = Self.places.indices.contains(status) ? Int(Self.places[status]) : 0
+    let place = places.indices.contains(status) ? Int(places[status]) : 0
     counters.add(1, at: base + method.place * Self.statuses + place)
     var bucket = 0
-    while bucket < RequestFigures.bounds.count, microseconds > RequestFigures.bounds[bucket] { bucket += 1 }
+    while bucket < bounds.count, microseconds > bounds[bucket] { bucket += 1 }
     counters.add(1, at: base + Self.methods * Self.statuses + bucket)
     counters.add(microseconds, at: base + Self.methods * Self.statuses + Self.buckets)
   }

@@ -5,8 +5,10 @@ internal import Glibc
 struct Child {
   let pid: pid_t
 
-  /// - Parameter environment: `NAME=value` entries; nothing else reaches the child.
-  static func start(_ program: String, _ arguments: [String], environment: [[UInt8]]) throws -> Child {
+  /// - Parameters:
+  ///   - environment: `NAME=value` entries; nothing else reaches the child.
+  ///   - output: where its standard output goes; nil leaves it where ours goes. Its errors are then of no interest.
+  static func start(_ program: String, _ arguments: [String], environment: [[UInt8]], output: Int32? = nil) throws -> Child {
     var argv = unsafe ([program] + arguments).map { unsafe strdup($0) }
     unsafe argv.append(nil)
     var envp = unsafe environment.map { entry in unsafe entry.withUnsafeBytes { unsafe strndup($0.baseAddress!, $0.count) } }
@@ -29,12 +31,37 @@ struct Child {
     unsafe posix_spawn_file_actions_init(&actions)
     defer { unsafe posix_spawn_file_actions_destroy(&actions) }
     unsafe posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+    if let output {
+      unsafe posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
+      unsafe posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0)
+    }
     var pid: pid_t = 0
     let code = unsafe posix_spawnp(&pid, program, &actions, &attributes, argv, envp)
     guard code == 0 else {
       throw Trouble("\(program) cannot be started: \(unsafe String(cString: strerror(code))); is it installed?")
     }
     return Child(pid: pid)
+  }
+
+  /// Runs a program of the system to its end: its exit code and what it printed, 64 KiB at most.
+  static func output(_ program: String, _ arguments: [String]) throws -> (code: Int32, text: String) {
+    var ends: [Int32] = [0, 0]
+    guard unsafe shim_pipe(&ends) == 0 else { throw Trouble("no pipe could be made") }
+    defer { close(ends[0]) }
+    let child: Child
+    do {
+      defer { close(ends[1]) }
+      child = try start(program, arguments, environment: [Array("PATH=/usr/sbin:/usr/bin:/sbin:/bin".utf8)], output: ends[1])
+    }
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 4096)
+    while bytes.count < 65536 {
+      let count = unsafe chunk.withUnsafeMutableBytes { unsafe read(ends[0], $0.baseAddress, $0.count) }
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { break }
+      bytes += chunk.prefix(count)
+    }
+    return (child.wait(), String(decoding: bytes, as: UTF8.self))
   }
 
   /// Waits for the end; the exit code, or 128 plus the signal.

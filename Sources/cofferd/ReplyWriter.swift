@@ -12,8 +12,9 @@ struct ReplyWriter: ReplyObserver {
     self.patterns = patterns
   }
 
+  func wants(status: Int) -> Bool { log.concerns(status: status) }
+
   func replied(_ reply: Reply) {
-    guard log.concerns(status: reply.status) else { return }
     log.note(
       RequestEvent(
         requestID: reply.requestID, method: reply.method == .other ? "OTHER" : reply.method.rawValue, route: patterns[reply.mark.pattern],

@@ -24,6 +24,7 @@ ALLOWED = {
     "AdminAPI": {"HTTPMessages", "KeyRing", "Model", "SecretMemory", "Service", "Store", "StrictJSON", "Threads"},
     "Responder": {"CFastCGI", "CShim", "HTTPMessages", "SecretMemory", "Threads"},
     "Configuration": {"SecretMemory", "StrictJSON"},
+    "Diagnosis": set(),
     "EventLog": {"CShim", "Configuration", "Model", "StrictJSON", "Threads"},
     "FastCGIClient": {"CShim"},
     "HTTPClient": {"CCurl", "SecretMemory"},
