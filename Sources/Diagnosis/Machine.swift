@@ -39,7 +39,7 @@ package enum Machine {
   package static func descriptors(limit: UInt64, serving: UInt64?) -> Finding {
     let (number, whose) = serving.map { ($0, "the running cofferd may open") } ?? (limit, "this account may open")
     let text = "\(whose) \(number == .max ? "any number of" : String(number)) descriptors"
-    let advice = "; two connections of nginx need two: raise LimitNOFILE of the service, or ulimit -Hn, to 4096 or more"
+    let advice = "; every connection of nginx takes one: raise LimitNOFILE of the service, or ulimit -Hn, to 4096 or more"
     if number < 1024 { return Finding(.descriptors, .wrong, text + advice) }
     if number < 4096 { return Finding(.descriptors, .warning, text + advice) }
     return Finding(.descriptors, .good, text)

@@ -33,17 +33,20 @@ enum Cofferd {
     EnvironmentBlock.scrub(configuration.secretVariableNames)
     let log = Log(format: configuration.logFormat.value, level: configuration.logLevel.value, now: Clock.milliseconds)
     for warning in configuration.warnings { log.write(.warning(warning)) }
-    exit(Server(configuration, log, successor).run())
+    let lines = QueuedLog(log, logsAll: configuration.logsRequests.value)
+    let code = Server(configuration, lines, successor).run()
+    lines.close(within: 1000)
+    exit(code)
   }
 }
 
 /// The parts of a running server, put together in the order in which a failure costs least.
 struct Server {
   private let configuration: Configuration
-  private let log: Log
+  private let log: QueuedLog
   private let successor: SuccessorLaunch
 
-  init(_ configuration: Configuration, _ log: Log, _ successor: SuccessorLaunch) {
+  init(_ configuration: Configuration, _ log: QueuedLog, _ successor: SuccessorLaunch) {
     self.configuration = configuration
     self.log = log
     self.successor = successor
@@ -77,6 +80,7 @@ struct Server {
     let log = log
     let onFatal: @Sendable (StoreError) -> Void = { error in
       log.write(.storeFailed(StartError.store(error).message))
+      log.close(within: 1000)
       _exit(70)
     }
     let directory = configuration.directory.value + "/store"
@@ -111,14 +115,13 @@ struct Server {
       origins: configuration.corsOrigins.value, dockerHost: configuration.dockerHost?.value, matchesPattern: matches)
     let info = ServerInfo(release: Release.version, started: Clock.milliseconds())
     let meter = Meter(patterns: Handler.patterns)
-    let requests = RequestLog(log, logsAll: configuration.logsRequests.value)
-    let gauges = Gauges(meter: meter, store: store, directory: configuration.directory.value, log: requests)
+    let gauges = Gauges(meter: meter, store: store, directory: configuration.directory.value, log: log)
     let facts = AdminFacts(
       release: Release.version, started: Clock.milliseconds(), processID: getpid(), figures: { gauges.read() })
     let prefix = configuration.webURL.map { PathPrefix(url: $0.value) }
     let threads = configuration.threads.value == 0 ? Processors.count : configuration.threads.value
     let responder = try Responder(
-      threads: threads, listeners: try listeners(), meter: meter, observer: ReplyWriter(requests, patterns: meter.patterns)
+      threads: threads, listeners: try listeners(), meter: meter, observer: ReplyWriter(log, patterns: meter.patterns)
     ) {
       try Handler(service, cors: cors, info: info, facts: facts, prefix: prefix)
     }
@@ -131,7 +134,6 @@ struct Server {
     retention?.stop()
     responder.drain(limit: 10)
     store.close()
-    requests.close(within: 1000)
     log.write(.stopped(requests: responder.figures.requests))
     return 0
   }

@@ -9,7 +9,7 @@ struct Gauges: Sendable {
   let meter: Meter
   let store: SQLiteStore
   let directory: String
-  let log: RequestLog
+  let log: QueuedLog
 
   func read() -> ServerFigures {
     ServerFigures(requests: meter.requests, connections: connections, store: storeFigures, process: process)

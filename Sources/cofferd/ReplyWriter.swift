@@ -4,10 +4,10 @@ internal import Responder
 
 /// From the responder's replies to the log's lines.
 struct ReplyWriter: ReplyObserver {
-  private let log: RequestLog
+  private let log: QueuedLog
   private let patterns: [String]
 
-  init(_ log: RequestLog, patterns: [String]) {
+  init(_ log: QueuedLog, patterns: [String]) {
     self.log = log
     self.patterns = patterns
   }

@@ -2,9 +2,9 @@ internal import CShim
 internal import Glibc
 internal import Threads
 
-/// The lines about requests: handed over by the threads that serve, written by a thread of its own, so that a slow reader
-/// of the log slows nobody. What does not fit, into the second or into the queue, is counted, and the count is a line.
-package final class RequestLog: Sendable {
+/// The lines of a server: handed over by whoever has one, written by a thread of its own, so that a slow reader of the log
+/// slows nobody. What does not fit, into the second or into the queue, is counted, and the count is a line.
+package final class QueuedLog: Sendable {
   /// Lines a second about failures and refusals: a flood of either must not fill a disk.
   static let linesPerSecond = 10
   /// Lines that wait at most.
@@ -12,7 +12,7 @@ package final class RequestLog: Sendable {
 
   private struct State {
     var events: [(event: Event, time: Int64)] = []
-    var budget = LogBudget(perSecond: RequestLog.linesPerSecond)
+    var budget = LogBudget(perSecond: QueuedLog.linesPerSecond)
     var leftOut: UInt64 = 0
     var leftOutBefore: UInt64 = 0
     var isClosed = false
@@ -43,10 +43,17 @@ package final class RequestLog: Sendable {
   package func note(_ request: RequestEvent) {
     let event: Event =
       Self.isFailure(request.status) ? .requestFailed(request) : Self.isRefusal(request.status) ? .keyRefused(request) : .request(request)
+    add(event, isBounded: !logsAll)
+  }
+
+  /// An event of the process: no limit but the queue's.
+  package func write(_ event: Event) { add(event, isBounded: false) }
+
+  private func add(_ event: Event, isBounded: Bool) {
     guard log.includes(event) else { return }
     let time = log.now()
     let mustRing = state.withLock { state in
-      if state.events.count < Self.queueLimit, logsAll || state.budget.admits(in: time / 1000) {
+      if state.events.count < Self.queueLimit, !isBounded || state.budget.admits(in: time / 1000) {
         state.events.append((event, time))
         return state.events.count == 1
       }
@@ -68,7 +75,7 @@ package final class RequestLog: Sendable {
 
   private func ring() {
     var one: UInt64 = 1
-    _ = unsafe write(bell, &one, 8)
+    _ = unsafe Glibc.write(bell, &one, 8)
   }
 
   private func serve() {
