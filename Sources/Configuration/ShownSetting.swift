@@ -24,6 +24,7 @@ extension Configuration {
     case .rootKeyFile: row(rootKeyFile) { $0 }
     case .wireKeyFile: row(wireKeyFile) { $0 }
     case .auditExposures: row(auditExposures) { $0.rawValue }
+    case .auditRetentionDays: row(auditRetentionDays) { String($0) }
     case .allowedUIDs: row(allowedUIDs) { $0.map { String($0) }.joined(separator: ", ") }
     case .insecureOpen: row(isInsecureOpen) { String($0) }
     case .corsOrigins: row(corsOrigins) { $0.joined(separator: ", ") }

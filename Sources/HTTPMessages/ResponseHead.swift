@@ -2,7 +2,7 @@
 package enum StatusText {
   /// The statuses that have a phrase here.
   package static let codes = [
-    200, 201, 204, 304, 307, 400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 429, 431, 500, 501, 503, 507,
+    200, 201, 204, 304, 307, 400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 428, 429, 431, 500, 501, 503, 507,
   ]
 
   package static func reason(_ code: Int) -> String {

@@ -1,4 +1,5 @@
 internal import AdminAPI
+internal import EventLog
 internal import Service
 internal import Threads
 
@@ -10,7 +11,7 @@ final class Retention: Sendable {
   private let end = OneTimeEvent()
 
   /// nil when they are kept for ever.
-  init?(days: Int, _ service: Service, _ facts: AdminFacts, _ log: Log) {
+  init?(days: Int, _ service: Service, _ facts: AdminFacts, _ log: QueuedLog) {
     guard days > 0 else { return nil }
     let end = end
     PlainThread.start(named: "coffer-retention") {
@@ -24,7 +25,7 @@ final class Retention: Sendable {
   /// What a cut has begun is finished or refused by the store's own end.
   func stop() { end.signal() }
 
-  private static func cut(_ days: Int, _ service: Service, _ log: Log) {
+  private static func cut(_ days: Int, _ service: Service, _ log: QueuedLog) {
     do throws(ServiceError) {
       let entries = try service.trimAudits(keepingDays: days)
       if entries > 0 { log.write(.auditCut(entries: entries)) }
