@@ -50,7 +50,7 @@ let package = Package(
     module("Store", ["CSQLite", "CShim", "Threads"]),
     module("Service", ["CShim", "Model", "Store", "KeyRing", "Ciphers", "SecretMemory", "StrictJSON", "Threads"]),
     module("HTTPMessages", ["SecretMemory"]),
-    module("SettingsAPI", ["Service", "Model", "HTTPMessages", "StrictJSON", "SecretMemory"]),
+    module("SettingsAPI", ["Service", "Model", "Gateway", "HTTPMessages", "StrictJSON", "SecretMemory"]),
     module("AdminAPI", ["Service", "Store", "KeyRing", "Model", "HTTPMessages", "StrictJSON", "SecretMemory", "Threads"]),
     module("ScopedAPI", ["Service", "Model", "KeyRing", "HTTPMessages", "StrictJSON", "SecretMemory"]),
     module("Responder", ["HTTPMessages", "SecretMemory", "CFastCGI", "CShim", "Threads"]),
@@ -59,12 +59,13 @@ let package = Package(
     module("Diagnosis"),
     module("FastCGIClient", ["CShim"]),
     module("HTTPClient", ["CCurl", "SecretMemory"]),
+    module("Gateway", ["HTTPClient", "SecretMemory", "Threads"]),
 
     .executableTarget(
       name: "cofferd",
       dependencies: [
-        "Responder", "SettingsAPI", "ScopedAPI", "AdminAPI", "Service", "Store", "KeyRing", "Configuration", "EventLog", "HTTPMessages",
-        "SecretMemory", "CShim", "Threads",
+        "Responder", "SettingsAPI", "ScopedAPI", "AdminAPI", "Gateway", "Service", "Store", "KeyRing", "Configuration", "EventLog",
+        "HTTPMessages", "SecretMemory", "CShim", "Threads",
       ],
       swiftSettings: strict, linkerSettings: hardened),
     .executableTarget(

@@ -78,7 +78,7 @@ enum AdminFailure: Error {
     case .notFound, .absent: 404
     case .taken, .limitReached, .referenced: 409
     case .invalidSecretName, .invalidBody, .invalidSettings, .tokensDoNotOpen, .danglingConnection, .emptyChange, .keyNotClearable,
-      .invalidAgentProfile:
+      .invalidAgentProfile, .unusableAgentProfile:
       400
     case .valueTooLong: 413
     case .preconditionFailed: 412
@@ -96,7 +96,7 @@ enum AdminFailure: Error {
     case .notFound, .absent: "not_found"
     case .taken, .limitReached, .referenced: "conflict"
     case .invalidSecretName, .invalidBody, .invalidSettings, .tokensDoNotOpen, .danglingConnection, .emptyChange, .keyNotClearable,
-      .invalidAgentProfile:
+      .invalidAgentProfile, .unusableAgentProfile:
       "validation_error"
     case .valueTooLong: "content_too_large"
     case .preconditionFailed: "precondition_failed"
@@ -116,7 +116,7 @@ enum AdminFailure: Error {
     case .notFound, .absent: "There is no such thing."
     case .taken, .limitReached, .referenced: "It is taken, in use, or one too many."
     case .invalidSecretName, .invalidBody, .invalidSettings, .tokensDoNotOpen, .danglingConnection, .emptyChange, .keyNotClearable,
-      .invalidAgentProfile:
+      .invalidAgentProfile, .unusableAgentProfile:
       "The request is not valid."
     case .valueTooLong: "The value is too long."
     case .preconditionFailed: "The stored version is another one."

@@ -44,6 +44,7 @@ package struct Configuration: Sendable {
   package let dockerHost: Setting<String>?
   package let webURL: Setting<String>?
   package let allowsNetworkFilesystem: Setting<Bool>
+  package let agentServer: AgentServerSettings
   package let logFormat: Setting<LogFormat>
   package let logLevel: Setting<LogLevel>
   /// One line for each request, and not only for those that failed or whose key was refused.
@@ -110,6 +111,7 @@ package struct Configuration: Sendable {
     }
     webURL = try reader.readOptional(.webURL, expected: "an http or https URL", ValueReader.webURL)
     allowsNetworkFilesystem = try reader.flag(.allowNetworkFilesystem)
+    agentServer = try AgentServerSettings(reader, base: base)
     logFormat = try reader.choice(.logFormat, default: .auto)
     logLevel = try reader.choice(.logLevel, default: .info)
     logsRequests = try reader.flag(.logRequests)

@@ -18,6 +18,12 @@ package enum SettingName: String, Sendable, CaseIterable {
   case dockerHost = "docker-host"
   case webURL = "web-url"
   case allowNetworkFilesystem = "allow-network-filesystem"
+  case agentServer = "agent-server"
+  case agentServerKeyFile = "agent-server-key-file"
+  case agentServerDeadline = "agent-server-deadline"
+  case conversationSecrets = "conversation-secrets"
+  case conversationMinutes = "conversation-minutes"
+  case lookupURL = "lookup-url"
   case logFormat = "log.format"
   case logLevel = "log.level"
   case logRequests = "log.requests"
@@ -35,7 +41,8 @@ package enum SettingName: String, Sendable, CaseIterable {
     case .dockerHost: "DOCKER_HOST_ADDR"
     case .webURL: "OH_WEB_URL"
     case .dir, .config, .socket, .socketMode, .controlSocket, .threads, .rootKeyFile, .wireKeyFile, .auditExposures, .auditRetentionDays,
-      .allowedUIDs, .insecureOpen, .corsOrigins, .allowNetworkFilesystem, .logFormat, .logLevel, .logRequests:
+      .allowedUIDs, .insecureOpen, .corsOrigins, .allowNetworkFilesystem, .agentServer, .agentServerKeyFile, .agentServerDeadline,
+      .conversationSecrets, .conversationMinutes, .lookupURL, .logFormat, .logLevel, .logRequests:
       nil
     }
   }

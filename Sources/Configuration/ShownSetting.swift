@@ -32,6 +32,12 @@ extension Configuration {
     case .dockerHost: row(dockerHost) { $0 }
     case .webURL: row(webURL) { $0 }
     case .allowNetworkFilesystem: row(allowsNetworkFilesystem) { String($0) }
+    case .agentServer: row(agentServer.address) { $0.text }
+    case .agentServerKeyFile: row(agentServer.keyFile) { $0 }
+    case .agentServerDeadline: row(agentServer.deadline) { String($0) }
+    case .conversationSecrets: row(agentServer.secrets) { $0.rawValue }
+    case .conversationMinutes: row(agentServer.conversationMinutes) { String($0) }
+    case .lookupURL: row(agentServer.lookupURL) { $0 }
     case .logFormat: row(logFormat) { $0.rawValue }
     case .logLevel: row(logLevel) { $0.rawValue }
     case .logRequests: row(logsRequests) { String($0) }

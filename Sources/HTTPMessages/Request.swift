@@ -43,6 +43,8 @@ package struct Request: Sendable {
   package var body: SecretBytes
   package var peer: Peer
   package var id: String
+  /// nginx has said that it sends this request on to the agent server when told so.
+  package var isRelayable = false
 
   package init(
     method: HTTPMethod, target: RequestTarget, scheme: String = "https", host: String = "localhost",

@@ -20,7 +20,7 @@ package struct RequestDecoder {
   private enum Parameter: Int, CaseIterable {
     case method, uri, documentURI, contentLength, contentType, remoteAddress, scheme, host, requestID
     case sessionKey, authorization, exposeSecrets, ifMatch, ifNoneMatch, idempotencyKey, origin
-    case accessControlRequestMethod, accessControlRequestHeaders, clientRequestID
+    case accessControlRequestMethod, accessControlRequestHeaders, clientRequestID, relay
 
     var name: StaticString {
       switch self {
@@ -43,6 +43,7 @@ package struct RequestDecoder {
       case .accessControlRequestMethod: "HTTP_ACCESS_CONTROL_REQUEST_METHOD"
       case .accessControlRequestHeaders: "HTTP_ACCESS_CONTROL_REQUEST_HEADERS"
       case .clientRequestID: "HTTP_X_REQUEST_ID"
+      case .relay: "COFFER_RELAY"
       }
     }
   }
@@ -112,6 +113,7 @@ package struct RequestDecoder {
       method: HTTPMethod(rawValue: method).flatMap { $0 == .other ? nil : $0 } ?? .other, target: target,
       scheme: text(.scheme) == "http" ? "http" : "https", host: try host(), body: body,
       peer: Peer(address: text(.remoteAddress) ?? "", isLocalOperator: isLocalOperator), id: identifier(freshID))
+    request.isRelayable = text(.relay) == "yes"
     for (name, parameter) in Self.headers {
       if let value = values[parameter.rawValue], !value.isEmpty { request[name] = value }
     }

@@ -2,7 +2,7 @@
 package enum StatusText {
   /// The statuses that have a phrase here.
   package static let codes = [
-    200, 201, 204, 304, 307, 400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 428, 429, 431, 500, 501, 503, 507,
+    200, 201, 204, 304, 307, 400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 428, 429, 431, 500, 501, 502, 503, 504, 507,
   ]
 
   package static func reason(_ code: Int) -> String {
@@ -27,7 +27,9 @@ package enum StatusText {
     case 431: "Request Header Fields Too Large"
     case 500: "Internal Server Error"
     case 501: "Not Implemented"
+    case 502: "Bad Gateway"
     case 503: "Service Unavailable"
+    case 504: "Gateway Timeout"
     case 507: "Insufficient Storage"
     default: "Status"
     }

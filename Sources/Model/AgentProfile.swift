@@ -194,6 +194,16 @@ package enum UUIDText {
     }
   }
 
+  /// The form with dashes in lower case; the one without dashes is taken too. nil for other text.
+  package static func canonical(_ text: [UInt8]) -> String? {
+    let digits = text.count == 32 ? text : text.filter { $0 != UInt8(ascii: "-") }
+    guard digits.count == 32, text.count == 32 || isValid(text) else { return nil }
+    let lower = String(decoding: digits, as: UTF8.self).lowercased()
+    let dashed = [(0, 8), (8, 4), (12, 4), (16, 4), (20, 12)].map { start, count in String(lower.dropFirst(start).prefix(count)) }
+      .joined(separator: "-")
+    return isValid(Array(dashed.utf8)) ? dashed : nil
+  }
+
   /// Version 4 (section 5.4) of 16 random bytes.
   package static func random(_ bytes: [UInt8]) -> String {
     var bytes = bytes

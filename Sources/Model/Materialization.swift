@@ -14,9 +14,11 @@ package struct Materialization: Sendable {
   private let profile: AgentProfile
   private let model: Model
   private let servers: JSONObject
-  private let dangling: [String]
-  private var errors: [String] = []
-  private var settings: JSONValue = .null
+  /// MCP servers that the profile names and the settings do not have.
+  package let dangling: [String]
+  package private(set) var errors: [String] = []
+  /// The settings with their secrets in the clear; nil where `errors` says why.
+  package private(set) var agentSettings: JSONObject?
 
   package init(_ profile: AgentProfile, model: Model, settings document: SettingsDocument, now: UTCTime) {
     self.profile = profile
@@ -34,7 +36,7 @@ package struct Materialization: Sendable {
     if !dangling.isEmpty { errors.append("MCP server(s) not configured: " + dangling.joined(separator: ", ")) }
     let built = profile.kind == "acp" ? acpSettings() : openHandsSettings(JSONString(now.preciseText))
     switch built {
-    case .success(let object) where errors.isEmpty: settings = Self.shown(object)
+    case .success(let object) where errors.isEmpty: agentSettings = object
     case .success: break
     case .failure(let reason): errors.append("Failed to build agent settings: " + reason.text)
     }
@@ -115,7 +117,7 @@ package struct Materialization: Sendable {
       "mcp_server_refs": profile["mcp_server_refs"], "resolved_mcp_config_keys": list(servers.members.map(\.name.text)),
       "dangling_mcp_server_refs": list(dangling), "disabled_skills": profile["disabled_skills"].isNull ? [] : profile["disabled_skills"],
       "resolved_skills": [], "acp_api_key_secret_name": secrets.key, "acp_base_url_secret_name": secrets.baseURL,
-      "acp_file_secret_names": secrets.files, "resolved_settings": settings,
+      "acp_file_secret_names": secrets.files, "resolved_settings": agentSettings.map(Self.shown) ?? .null,
     ]
   }
 }

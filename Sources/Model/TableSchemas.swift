@@ -33,6 +33,11 @@ package enum TableSchemas {
       "Members that are null or empty objects are left out.", SchemaWriter(form: .answer).record(MCPTables.server)),
     "MCPServerPatch": described(
       "A merge patch: null removes, what an `auth` leaves empty stays.", SchemaWriter(form: .sparse).record(MCPTables.server)),
+    "ConversationStart": described(
+      """
+      One of `agent`, `agent_settings` and `agent_profile_id`. With `secrets_encrypted`, values that are tokens of this server are opened; \
+      one that does not open is refused.
+      """, SchemaWriter(form: .whole).record(ConversationStartTables.request)),
     "AgentProfile": ["anyOf": [profile(AgentProfile.openHands, .answer), profile(AgentProfile.acp, .answer)]],
     "AgentProfileInput": described(
       "Id, name and revision are the server's: what is sent for them is checked and replaced.",

@@ -42,7 +42,7 @@ package struct ValidationIssue: Sendable, Equatable {
 
   package static func missing(_ location: [Step]) -> Self { Self("missing", location, "Field required") }
   /// Any other, by the name and the text that clients of the recorded server know.
-  static func other(_ type: StaticString, _ location: [Step], _ message: String, _ context: JSONObject? = nil) -> Self {
+  package static func other(_ type: StaticString, _ location: [Step], _ message: String, _ context: JSONObject? = nil) -> Self {
     Self(type, location, message, context)
   }
 

@@ -26,8 +26,10 @@ extension Desk {
   /// What a profile comes to with what it names now; nothing is changed.
   package func materialized(_ name: String, for principal: Principal) throws(ServiceError) -> Materialization {
     try principal.demand(.readRedacted)
-    let tenant = principal.tenant
-    let profile = try service.agentProfile(name, tenant: tenant, in: reader).profile
+    return try materialization(try service.agentProfile(name, tenant: principal.tenant, in: reader).profile, tenant: principal.tenant)
+  }
+
+  func materialization(_ profile: AgentProfile, tenant: String) throws(ServiceError) -> Materialization {
     let document = try service.document(of: service.settingsRow(tenant: tenant, in: reader), tenant: tenant, in: reader)
     var model = Materialization.Model.notNamed
     if let name = profile.llmProfile {
@@ -227,7 +229,7 @@ extension Service {
     return row
   }
 
-  private func freshUUID() throws(ServiceError) -> String {
+  func freshUUID() throws(ServiceError) -> String {
     do { return UUIDText.random(try RandomBytes.generate(count: 16)) } catch { throw .internalFailure }
   }
 }

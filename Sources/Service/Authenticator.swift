@@ -14,7 +14,9 @@ enum Authenticator {
       if isEnvironmentKey(token, service: service) {
         return Principal(tenant: service.defaultTenant, actor: .environment, keyID: "", level: .backend)
       }
-      if let principal = try storedKey(token, kind: .session, service: service, in: store) { return principal }
+      for kind in [APIKeyKind.session, .conversation] {
+        if let principal = try storedKey(token, kind: kind, service: service, in: store) { return principal }
+      }
     }
     guard service.options.isOpen, service.environmentDigests.isEmpty else { throw .unauthenticated }
     return Principal(tenant: service.defaultTenant, actor: .open, keyID: "", level: .backend)
@@ -53,13 +55,17 @@ enum Authenticator {
     case .admin:
       return Principal(tenant: row.tenant, actor: .admin, keyID: row.id, level: .masked, role: OperatorRole(rawValue: row.role))
     case .agent, .child: return nil
+    case .conversation:
+      guard let (reads, expiresAt) = try service.reads(of: row, in: store) else { return nil }
+      return Principal(
+        tenant: row.tenant, actor: .conversation, keyID: row.id, level: .lookup, expiresAt: expiresAt, conversation: reads)
     }
   }
 }
 
 /// The kinds of keys Coffer makes; each has its own prefix, so that a scanner can tell them.
 package enum APIKeyKind: String, Sendable, CaseIterable {
-  case session, admin, agent
+  case session, admin, agent, conversation
   /// A short-lived token that an agent made from its key.
   case child
 
@@ -69,6 +75,7 @@ package enum APIKeyKind: String, Sendable, CaseIterable {
     case .admin: "adk"
     case .agent: "agk"
     case .child: "agc"
+    case .conversation: "cvk"
     }
   }
 }

@@ -51,4 +51,10 @@ extension Principal {
   package func demand(_ action: Action) throws(ServiceError) {
     guard level.allows(action) else { throw .forbidden(action) }
   }
+
+  /// A conversation's token reads the secrets it was made for.
+  func demand(reading secret: String) throws(ServiceError) {
+    try demand(.readSecretValue)
+    if let conversation, !conversation.names.contains(secret) { throw .forbidden(.readSecretValue) }
+  }
 }

@@ -7,18 +7,22 @@ package enum Level: String, Sendable, CaseIterable {
   case frontend
   /// Everything in the tenant, plaintext included.
   case backend
-  /// Values of named secrets, for LookupSecret; neither the list nor the settings.
+  /// Values of named secrets, for LookupSecret; neither the list nor the settings. A conversation's token is this, for some names.
   case lookup
 
   package func allows(_ action: Action) -> Bool {
     switch (self, action) {
     case (.backend, _): true
-    case (.frontend, .readRedacted), (.frontend, .readEncrypted), (.frontend, .listSecrets), (.frontend, .write): true
+    case (.frontend, .readRedacted), (.frontend, .readEncrypted), (.frontend, .listSecrets), (.frontend, .write),
+      (.frontend, .converse):
+      true
     case (.masked, .readRedacted), (.masked, .listSecrets): true
     case (.lookup, .readSecretValue): true
     case (.frontend, .readPlaintext), (.frontend, .readSecretValue): false
-    case (.masked, .readEncrypted), (.masked, .readPlaintext), (.masked, .readSecretValue), (.masked, .write): false
-    case (.lookup, .readRedacted), (.lookup, .readEncrypted), (.lookup, .readPlaintext), (.lookup, .listSecrets), (.lookup, .write): false
+    case (.masked, .readEncrypted), (.masked, .readPlaintext), (.masked, .readSecretValue), (.masked, .write), (.masked, .converse): false
+    case (.lookup, .readRedacted), (.lookup, .readEncrypted), (.lookup, .readPlaintext), (.lookup, .listSecrets), (.lookup, .write),
+      (.lookup, .converse):
+      false
     }
   }
 }
@@ -26,6 +30,8 @@ package enum Level: String, Sendable, CaseIterable {
 /// What a caller of the settings dialect wants to do.
 package enum Action: String, Sendable, CaseIterable {
   case readRedacted, readEncrypted, readPlaintext, listSecrets, readSecretValue, write
+  /// Start and steer conversations on the agent server, and use the rest of that server.
+  case converse
 }
 
 /// Who acts: made by `Authenticator` and nowhere else.
@@ -45,6 +51,8 @@ package struct Principal: Sendable {
     case agent
     /// The server itself, as when a deleted secret's time has come.
     case system
+    /// A conversation's token, held by an agent server.
+    case conversation
   }
 
   package let tenant: String
@@ -58,9 +66,12 @@ package struct Principal: Sendable {
   package let expiresAt: Int64?
   /// Of an admin key; the local operator is an owner. nil = no right on the operator surface.
   package let role: OperatorRole?
+  /// What a conversation's token is limited to; nil for every other key.
+  package let conversation: ConversationReads?
 
   package init(
-    tenant: String, actor: Actor, actorID: String = "", keyID: String, level: Level, expiresAt: Int64? = nil, role: OperatorRole? = nil
+    tenant: String, actor: Actor, actorID: String = "", keyID: String, level: Level, expiresAt: Int64? = nil, role: OperatorRole? = nil,
+    conversation: ConversationReads? = nil
   ) {
     self.tenant = tenant
     self.actor = actor
@@ -69,6 +80,7 @@ package struct Principal: Sendable {
     self.level = level
     self.expiresAt = expiresAt
     self.role = role
+    self.conversation = conversation
   }
 }
 

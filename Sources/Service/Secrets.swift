@@ -57,7 +57,7 @@ extension Desk {
 
   /// The value of one secret. It may leave the process only after its event was recorded (`Service.expose`).
   package func secretValue(_ name: SecretName, for principal: Principal) throws(ServiceError) -> Exposure {
-    try principal.demand(.readSecretValue)
+    try principal.demand(reading: name.text)
     let row: SecretRow?
     do { row = try reader.secret(tenant: principal.tenant, name: name.text) } catch { throw ServiceError(error) }
     guard let row else { throw .notFound }

@@ -17,15 +17,18 @@ package final class Service: Sendable {
     package var exposureAudit: ExposureAudit
     /// Where wire keys that the environment does not give are kept; nil where nothing may change them.
     package var wireKeyFiles: WireKeyFiles?
+    /// Milliseconds that a conversation's token lives after its last use.
+    package var conversationLife: Int64
 
     package init(
       environmentKeys: [SecretBytes] = [], isOpen: Bool = false, exposureAudit: ExposureAudit = .beforeReply,
-      wireKeyFiles: WireKeyFiles? = nil
+      wireKeyFiles: WireKeyFiles? = nil, conversationLife: Int64 = 720 * 60_000
     ) {
       self.environmentKeys = environmentKeys
       self.isOpen = isOpen
       self.exposureAudit = exposureAudit
       self.wireKeyFiles = wireKeyFiles
+      self.conversationLife = conversationLife
     }
   }
 

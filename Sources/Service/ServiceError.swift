@@ -21,6 +21,8 @@ package enum ServiceError: Error, Sendable {
   case emptyChange, keyNotClearable
   /// An agent profile of a version that is not known.
   case invalidAgentProfile
+  /// An agent profile that cannot be launched: why, and the MCP servers it names in vain.
+  case unusableAgentProfile(name: String, reasons: [String], dangling: [String])
   case invalidSecretName
   case valueTooLong(limit: Int)
   case invalidBody([ValidationIssue])

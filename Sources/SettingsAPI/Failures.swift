@@ -50,6 +50,7 @@ enum Failure {
         "Profile '\(profile)' references provider connection '\(connection)', which does not exist. Update the profile or recreate the connection."
       )
     case .invalidAgentProfile: response(.unprocessable, "Invalid agent profile")
+    case .unusableAgentProfile(let name, let reasons, let dangling): unusable(name, reasons, dangling)
     case .emptyChange: response(.unprocessable, "Provide at least one provider connection field to update")
     case .keyNotClearable: response(.unprocessable, "api_key cannot be cleared; provide a new key to rotate it")
     case .invalidSecretName: response(.unprocessable, invalidName)
@@ -73,6 +74,13 @@ enum Failure {
     case .busy: server(503, "Too many writes are waiting; try again")
     case .internalFailure: server(500, "An internal operation failed")
     }
+  }
+
+  private static func unusable(_ name: String, _ reasons: [String], _ dangling: [String]) -> Response {
+    let message = JSONValue.string(JSONString("Agent profile '\(name)' cannot be launched: " + reasons.joined(separator: "; ")))
+    guard !dangling.isEmpty else { return body(.unprocessable, ["detail": message]) }
+    let names = JSONValue.array(dangling.map { .string(JSONString($0)) })
+    return body(.unprocessable, ["detail": ["message": message, "dangling_mcp_server_refs": names]])
   }
 
   private static func absent(_ thing: NamedThing, _ name: String) -> String {
@@ -126,6 +134,7 @@ enum Failure {
     case .listSecrets: "list secrets"
     case .readSecretValue: "read secret values"
     case .write: "change anything"
+    case .converse: "use the agent server"
     }
   }
 

@@ -11,6 +11,7 @@ enum Route: Sendable {
   case materializeAgentProfile
   case connections, createConnection, changeConnection, deleteConnection
   case workspaces, addWorkspaces, addWorkspaceParents, removeWorkspace, removeWorkspaceParent
+  case startConversation, deleteConversation, addConversationSecrets, conversationValue, switchModel, switchProfile
 
   struct Entry: Sendable {
     let methods: [HTTPMethod]
@@ -62,6 +63,12 @@ enum Route: Sendable {
     Entry(methods: [.delete], pattern: "/api/workspaces", route: .removeWorkspace),
     Entry(methods: [.post], pattern: "/api/workspaces/parents", route: .addWorkspaceParents),
     Entry(methods: [.delete], pattern: "/api/workspaces/parents", route: .removeWorkspaceParent),
+    Entry(methods: [.post], pattern: "/api/conversations", route: .startConversation),
+    Entry(methods: [.delete], pattern: "/api/conversations/{id}", route: .deleteConversation),
+    Entry(methods: [.post], pattern: "/api/conversations/{id}/secrets", route: .addConversationSecrets),
+    Entry(methods: [.get], pattern: "/api/conversations/{id}/secrets/{number}", route: .conversationValue),
+    Entry(methods: [.post], pattern: "/api/conversations/{id}/switch_llm", route: .switchModel),
+    Entry(methods: [.post], pattern: "/api/conversations/{id}/switch_profile", route: .switchProfile),
   ]
 
   private static let unservedAreas: Set<[UInt8]> = Set(
@@ -71,10 +78,20 @@ enum Route: Sendable {
       "vscode", "desktop", "auth",
     ].map { Array($0.utf8) })
 
-  /// True below `/api` where the agent server has routes and this one has none.
+  /// True where the agent server has routes and this one has none.
   static func isUnserved(_ target: RequestTarget) -> Bool {
+    if isSocket(target) { return true }
     guard target.segments.count >= 2, target.segments[0] == Array("api".utf8) else { return false }
     return unservedAreas.contains(target.segments[1])
+  }
+
+  /// `/api/auth` sets a cookie whose value is the key itself, which would be the agent server's.
+  static func isRelayed(_ target: RequestTarget) -> Bool { isSocket(target) || target.segments[1] != Array("auth".utf8) }
+
+  static func isSocket(_ target: RequestTarget) -> Bool { target.segments.first == Array("sockets".utf8) }
+
+  static func isConversation(_ target: RequestTarget) -> Bool {
+    target.segments.count >= 2 && target.segments[0] == Array("api".utf8) && target.segments[1] == Array("conversations".utf8)
   }
 
   /// True where no key is asked for (spec section 1.2).
@@ -135,6 +152,12 @@ enum Route: Sendable {
     case .addWorkspaceParents: "Remember parent folders"
     case .removeWorkspace: "Forget a folder"
     case .removeWorkspaceParent: "Forget a parent folder"
+    case .startConversation: "Start a conversation on the agent server, its encrypted values opened here"
+    case .deleteConversation: "Delete a conversation and end its tokens"
+    case .addConversationSecrets: "Give a conversation further secrets"
+    case .conversationValue: "A value that was given for one conversation, for its token alone"
+    case .switchModel: "Switch a conversation to another model"
+    case .switchProfile: "Switch a conversation to an LLM profile"
     }
   }
 }

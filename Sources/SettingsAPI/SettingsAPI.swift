@@ -10,7 +10,8 @@ internal import StrictJSON
 package final class SettingsAPI {
   let desk: Desk
   private let cors: CORSPolicy
-  private let info: ServerInfo
+  let info: ServerInfo
+  let conversations: ConversationGateway?
   private let router = SettingsAPI.router
   private static let router = Router(routes: Route.table.map { (methods: $0.methods, pattern: $0.pattern, route: $0.route) })
   /// Every path's pattern, once.
@@ -18,7 +19,8 @@ package final class SettingsAPI {
   /// Where in `patterns` the last request's is; nil when none fits.
   package private(set) var lastPattern: Int?
 
-  package init(desk: Desk, cors: CORSPolicy, info: ServerInfo) {
+  package init(desk: Desk, cors: CORSPolicy, info: ServerInfo, conversations: ConversationGateway? = nil) {
+    self.conversations = conversations
     self.desk = desk
     self.cors = cors
     self.info = info
@@ -39,8 +41,11 @@ package final class SettingsAPI {
   private func routed(_ request: Request) -> Answer {
     lastPattern = router.pattern(of: request.target)
     switch router.match(request.target, request.method, at: lastPattern) {
-    case .notFound: return .now(unserved(request) ?? Failure.response(.notFound, "Not Found"))
-    case .methodNotAllowed(let allow): return .now(Failure.response(.methodNotAllowed, "Method Not Allowed", headers: [("Allow", allow)]))
+    case .notFound: return unserved(request) ?? .now(Failure.response(.notFound, "Not Found"))
+    case .methodNotAllowed(let allow):
+      // The agent server has further methods on the paths of conversations.
+      if request.method != .options, Route.isConversation(request.target), let answer = unserved(request) { return answer }
+      return .now(Failure.response(.methodNotAllowed, "Method Not Allowed", headers: [("Allow", allow)]))
     case .trailingSlash: return .now(redirect(request))
     case .found(let route, let parameters):
       if route.isOpen { return .now(openAnswer(route)) }
@@ -52,15 +57,6 @@ package final class SettingsAPI {
         }
       } catch { return .now(Failure.response(error)) }
     }
-  }
-
-  /// Parts of the agent server's API that this server does not have: a key is asked for as there, then 501 says so.
-  private func unserved(_ request: Request) -> Response? {
-    guard Route.isUnserved(request.target) else { return nil }
-    do throws(ServiceError) {
-      _ = try desk.authenticate(request[.sessionKey])
-      return Failure.server(501, "This server keeps settings and secrets; it does not serve this part of the API")
-    } catch { return Failure.response(error) }
   }
 
   /// A refusal for lack of rights is written into the audit chain before it is sent.
@@ -81,11 +77,16 @@ package final class SettingsAPI {
     let service = desk.service
     let id = request.id
     return .later { send in
-      service.record(event, by: principal, requestID: id) { result in
+      let completion: @Sendable (Result<Void, ServiceError>) -> Void = { result in
         switch result {
         case .success: send(response())
         case .failure(let error): send(Failure.response(error))
         }
+      }
+      if principal.conversation != nil, event.outcome == .allowed {
+        service.recordUse(event, by: principal, requestID: id, completion: completion)
+      } else {
+        service.record(event, by: principal, requestID: id, completion: completion)
       }
     }
   }
@@ -158,6 +159,12 @@ package final class SettingsAPI {
     case .addWorkspaceParents: return try addWorkspaces(.parents, request, principal)
     case .removeWorkspace: return try removeWorkspace(.workspaces, request, principal)
     case .removeWorkspaceParent: return try removeWorkspace(.parents, request, principal)
+    case .startConversation: return try startConversation(request, principal)
+    case .deleteConversation: return try deleteConversation(parameters, request, principal)
+    case .addConversationSecrets: return try addConversationSecrets(parameters, request, principal)
+    case .conversationValue: return try conversationValue(parameters, request, principal)
+    case .switchModel: return try switchModel(parameters, request, principal)
+    case .switchProfile: return try switchProfile(parameters, request, principal)
     case .serverInfo, .alive, .ready, .initialisation, .initialise, .documentation, .openAPI: return .now(openAnswer(route))
     }
   }

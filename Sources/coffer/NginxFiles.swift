@@ -11,6 +11,8 @@ struct NginxFiles {
   let directory: String
   let listener: Listener
   let shared: String
+  /// ADDRESS:PORT of plain HTTP on loopback for the lookups of conversations; nil when there is none.
+  var lookups: String?
 
   static func shippedFiles() throws -> String {
     guard let found = Shipped.directory("nginx", holding: "coffer-server.conf") else {
@@ -57,8 +59,23 @@ struct NginxFiles {
       \(listen)
           include \(shared)/coffer-server.conf;
         }
+      \(lookupServer)
       }
 
+      """
+  }
+
+  private var lookupServer: String {
+    guard let lookups else { return "" }
+    return """
+        server {
+          listen \(lookups);
+          server_name "";
+          include \(shared)/coffer-server.conf;
+          if ($uri !~ "^/(?:api/settings/secrets/[A-Za-z][A-Za-z0-9_]*|api/conversations/[0-9a-f-]+/secrets/[0-9]+|[.]coffer-refusal)$") {
+            return 404;
+          }
+        }
       """
   }
 

@@ -24,8 +24,8 @@ struct Supervisor {
   }
 
   /// Starts cofferd and waits until its socket is there.
-  mutating func startResponder(isOpen: Bool, environment: [[UInt8]]) throws {
-    let arguments = ["--dir", directory, "--insecure-open=\(isOpen)"]
+  mutating func startResponder(isOpen: Bool, options: [String] = [], environment: [[UInt8]]) throws {
+    let arguments = ["--dir", directory, "--insecure-open=\(isOpen)"] + options
     unsafe unlink(directory + "/run/cofferd.pid")
     let child = try Child.start(Program.cofferd, arguments, environment: environment)
     responder = child

@@ -14,11 +14,14 @@ struct Up: ParsableCommand {
   @Option(help: "Serve plain HTTP on ADDRESS:PORT of this machine instead.") var http: String?
   @Option(help: "Certificate chain (PEM); a self-signed one is made when none is given.") var certificate: String?
   @Option(help: "The certificate's key (PEM).") var key: String?
+  @Option(help: "An OpenHands agent server that conversations go to: http://HOST:PORT or unix:/PATH.") var agentServer: String?
+  @Option(help: "A file of mode 0600 with that server's own session key.") var agentServerKeyFile: String?
   @Flag(help: "Ask no key of anyone who reaches the address. Only with --http.") var insecureOpen = false
 
   func validate() throws {
     if insecureOpen, http == nil { throw ValidationError("--insecure-open goes with --http on a loopback address only") }
     if let http, !Self.isLoopback(http) { throw ValidationError("--http takes a loopback address: plain HTTP must not leave the machine") }
+    if agentServer == nil, agentServerKeyFile != nil { throw ValidationError("--agent-server-key-file goes with --agent-server") }
     if (certificate == nil) != (key == nil) { throw ValidationError("--certificate and --key go together") }
   }
 
@@ -32,10 +35,12 @@ struct Up: ParsableCommand {
     var shown: ShownKeys?
     let directory = Folder.absolute(self.directory.path)
     if !NewStore.exists(in: directory) { shown = try NewStore.make(in: directory) }
-    let files = NginxFiles(directory: directory, listener: try listener(directory), shared: try NginxFiles.shippedFiles())
+    var files = NginxFiles(directory: directory, listener: try listener(directory), shared: try NginxFiles.shippedFiles())
+    // Over plain HTTP the agent server reaches this very address; TLS with a self-signed certificate it would refuse.
+    if agentServer != nil, http == nil { files.lookups = Self.lookupAddress }
     let main = try files.write()
     var supervisor = try Supervisor(directory: directory)
-    try supervisor.startResponder(isOpen: insecureOpen, environment: environment)
+    try supervisor.startResponder(isOpen: insecureOpen, options: agentServerOptions, environment: environment)
     try supervisor.startNginx(main)
     print("Coffer serves \(url)", "(stop with Ctrl-C)")
     if let shown {
@@ -45,6 +50,14 @@ struct Up: ParsableCommand {
     }
     fflush(nil)
     throw ExitCode(supervisor.superviseToTheEnd())
+  }
+
+  private static let lookupAddress = "127.0.0.1:8099"
+
+  private var agentServerOptions: [String] {
+    guard let agentServer else { return [] }
+    let key = agentServerKeyFile.map { ["--agent-server-key-file", Folder.absolute($0)] } ?? []
+    return ["--agent-server", agentServer, "--lookup-url", "http://" + (http ?? Self.lookupAddress)] + key
   }
 
   private var url: String { http.map { "http://\($0)" } ?? "https://\(https)" }

@@ -1,6 +1,7 @@
 internal import AdminAPI
 internal import Configuration
 internal import EventLog
+internal import Gateway
 internal import Glibc
 internal import HTTPMessages
 internal import KeyRing
@@ -104,7 +105,8 @@ struct Server {
     Service.Options(
       environmentKeys: configuration.sessionKeys, isOpen: configuration.isInsecureOpen.value,
       exposureAudit: configuration.auditExposures.value == .batched ? .batched : .beforeReply,
-      wireKeyFiles: WireKeyFiles(path: configuration.wireKeyFile.value))
+      wireKeyFiles: WireKeyFiles(path: configuration.wireKeyFile.value),
+      conversationLife: Int64(configuration.agentServer.conversationMinutes.value) * 60_000)
   }
 
   private func serve(_ service: Service, _ store: SQLiteStore) throws -> Int32 {
@@ -119,11 +121,12 @@ struct Server {
     let facts = AdminFacts(
       release: Release.version, started: Clock.milliseconds(), processID: getpid(), figures: { gauges.read() })
     let prefix = configuration.webURL.map { PathPrefix(url: $0.value) }
+    let conversations = try conversationGateway()
     let threads = configuration.threads.value == 0 ? Processors.count : configuration.threads.value
     let responder = try Responder(
       threads: threads, listeners: try listeners(), meter: meter, observer: ReplyWriter(log, patterns: meter.patterns)
     ) {
-      try Handler(service, cors: cors, info: info, facts: facts, prefix: prefix)
+      try Handler(service, cors: cors, info: info, facts: facts, prefix: prefix, conversations: conversations)
     }
     try? PIDFile.write(directory: configuration.directory.value)
     log.write(.started(version: Release.version, socket: configuration.socket.value, threads: threads))
@@ -136,6 +139,20 @@ struct Server {
     store.close()
     log.write(.stopped(requests: responder.figures.requests))
     return 0
+  }
+
+  /// nil when no agent server is configured.
+  private func conversationGateway() throws -> ConversationGateway? {
+    let settings = configuration.agentServer
+    guard let address = settings.address?.value else { return nil }
+    let key = try settings.keyFile.map { try KeyFile.read($0.value).withoutLineEnd }
+    let server =
+      switch address {
+      case .http(let origin): AgentServer(origin: origin, key: key, deadline: settings.deadline.value)
+      case .unix(let path): AgentServer(unixSocket: path, key: key, deadline: settings.deadline.value)
+      }
+    let lookups = ConversationLookups(url: settings.lookupURL.value, takesValues: settings.secrets.value == .lookup)
+    return ConversationGateway(server, lookups: lookups)
   }
 
   private func listeners() throws -> [Listener] {

@@ -19,10 +19,12 @@ final class Handler: RequestHandler {
   private let prefix: PathPrefix?
   private(set) var lastMark = RequestMark()
 
-  init(_ service: Service, cors: CORSPolicy, info: ServerInfo, facts: AdminFacts, prefix: PathPrefix?) throws {
+  init(_ service: Service, cors: CORSPolicy, info: ServerInfo, facts: AdminFacts, prefix: PathPrefix?, conversations: ConversationGateway?)
+    throws
+  {
     self.prefix = prefix
     desk = try Desk(service)
-    settings = SettingsAPI(desk: desk, cors: cors, info: info)
+    settings = SettingsAPI(desk: desk, cors: cors, info: info, conversations: conversations)
     scoped = ScopedAPI(desk: desk)
     admin = AdminAPI(desk: desk, facts: facts)
   }

@@ -63,6 +63,8 @@ struct LoadingTests {
       .corsOriginRegex: "https://[a-z]+[.]example", .dockerHost: "host.docker.internal", .webURL: "https://c.example/x",
       .allowNetworkFilesystem: "true", .logFormat: "text", .logLevel: "error",
       .logRequests: "true",
+      .agentServer: "unix:/a.sock", .agentServerKeyFile: "k", .agentServerDeadline: "7", .conversationSecrets: "lookup",
+      .conversationMinutes: "5", .lookupURL: "http://127.0.0.1:1/",
     ]
     #expect(Set(values.keys) == Set(SettingName.allCases.filter(\.mayStandInFile)), "a setting is missing here")
     let file = values.map { "\($0.rawValue) = \($1)" }.joined(separator: "\n")
@@ -75,6 +77,12 @@ struct LoadingTests {
       #expect(configuration.controlSocket.value == "/d/c.sock")
       #expect(configuration.threads.value == 4)
       #expect(configuration.auditRetentionDays.value == 365)
+      #expect(configuration.agentServer.address?.value == .unix("/a.sock"))
+      #expect(configuration.agentServer.keyFile?.value == "/d/k")
+      #expect(configuration.agentServer.deadline.value == 7)
+      #expect(configuration.agentServer.secrets.value == .lookup)
+      #expect(configuration.agentServer.conversationMinutes.value == 5)
+      #expect(configuration.agentServer.lookupURL.value == "http://127.0.0.1:1")
       #expect(configuration.rootKeyFile.value == "/r")
       #expect(
         configuration.wireKey

@@ -14,6 +14,7 @@ import ssl
 import subprocess
 import time
 
+from agent_server import AgentServer, Said
 from fastcgi_recorder import Reply
 from nginx_harness import parse, read_all
 
@@ -455,6 +456,127 @@ def client_left(site):
         time.sleep(0.3)
     time.sleep(0.5)
     expect(site.recorder.ended_by_peer == 1, "held on")
+
+
+# --- the agent server behind
+
+
+class relaying:
+    """An agent server that the responder names for each request; answers as `said` says."""
+
+    def __init__(self, site, said=None):
+        self.site, self.said = site, said
+
+    def __enter__(self):
+        self.agent = AgentServer((lambda request: self.said) if self.said else None)
+
+        def named(request):
+            target = request.values("REQUEST_URI")[0].decode()
+            return Reply(headers=(("X-Accel-Redirect", "@coffer_agent_server"), ("X-Coffer-Agent-Server", self.agent.url + target),
+                                  ("X-Coffer-Agent-Key", "agent-key")))  # fmt: skip
+
+        self.site.recorder.answer = named
+        return self.agent
+
+    def __exit__(self, *_):
+        self.agent.close()
+
+
+CONVERSATION = "/api/conversations/7/run?a=%41"
+
+
+def relayed_request(site):
+    """The request as it was, with the agent server's key in the place of the client's; the responder saw it first."""
+    with relaying(site) as agent:
+        headers = [("X-Session-API-Key", "ours"), ("Cookie", "k=v"), ("X-Other", "o"), ("Content-Type", "application/json")]
+        response = ask(site, "POST", CONVERSATION, body=b'{"a":1}', headers=headers)
+        expect(response.status == 200 and json.loads(response.content) == {"success": True})
+        for name in ("X-Coffer-Agent-Key", "X-Coffer-Agent-Server", "X-Accel-Redirect"):
+            expect(response.getheader(name) is None, name + " reached the client")
+        expect(len(agent.received) == 1 and len(site.recorder.requests) == 1)
+        (request,) = agent.received
+        expect((request.method, request.target, request.body) == ("POST", CONVERSATION, b'{"a":1}'), "another request")
+        expect(request.values("X-Session-API-Key") == ["agent-key"], "keys: %s" % request.values("X-Session-API-Key"))
+        expect(request.values("Cookie") == [], "cookie")
+        expect(request.values("X-Other") == ["o"] and request.values("Foreign") == [])
+        expect(request.values("Host") == ["localhost"], request.values("Host"))
+        expect([len(value) for value in request.values("X-Request-Id")] == [32], "request id")
+        expect(site.recorder.requests[0].values("HTTP_X_SESSION_API_KEY") == [b"ours"])
+
+
+def relayed_where_said(site):
+    """The responder learns where it may name an agent server, and elsewhere no name is obeyed."""
+    with relaying(site) as agent:
+        for target in ("/sockets/events/7", "/api/conversations", "/api/bash/x", CONVERSATION):
+            expect(ask(site, target=target).status == 200)
+        told = [request.values("COFFER_RELAY") for request in site.recorder.requests]
+        expect(told == [[b"yes"]] * 4, "told: %s" % told)
+        expect(len(agent.received) == 4)
+        site.recorder.forget()
+        for target in ("/api/settings", "/api/conversationsx", "/api/auth/workspace-session"):
+            ask(site, target=target)
+        expect([request.values("COFFER_RELAY") for request in site.recorder.requests] == [[]] * 3, "told elsewhere")
+        expect(len(agent.received) == 4)
+
+
+def relayed_handshake(site):
+    """A WebSocket's handshake arrives as one."""
+    with relaying(site) as agent:
+        lines = ["GET /sockets/events/7 HTTP/1.1", "Host: localhost", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: k"]
+        site.raw("\r\n".join(lines).encode() + b"\r\n\r\n", 2)
+        (request,) = agent.received
+        expect(request.values("Upgrade") == ["websocket"], "upgrade")
+        expect([value.lower() for value in request.values("Connection")] == ["upgrade"], "connection")
+        expect(request.values("Sec-WebSocket-Key") == ["k"])
+
+
+def relayed_protocol(site):
+    """HTTP/1.1 to the agent server, as WebSockets need it: no `Connection: close` without an upgrade."""
+    with relaying(site, Said(raw=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n")) as agent:
+        expect(ask(site, target=CONVERSATION).content == b"ok", "chunks are passed on as text")
+        expect(agent.received[0].version == "HTTP/1.1", agent.received[0].version)
+        expect(agent.received[0].values("Connection") == [], agent.received[0].values("Connection"))
+
+
+def relayed_stream(site):
+    """What the agent server says leaves at once."""
+    with relaying(site, Said(parts=[b"first", b"second"], pause=2)), site.connect(5) as connection:
+        connection.sendall(head("GET", CONVERSATION))
+        start = time.monotonic()
+        data = b""
+        while b"first" not in data:
+            piece = connection.recv(65536)
+            expect(piece, "ended early")
+            data += piece
+        expect(time.monotonic() - start < 1.5, "held back")
+
+
+def relayed_errors(site):
+    for status in (404, 413, 500, 502):
+        with relaying(site, Said(status, {"detail": "theirs"})):
+            response = ask(site, target=CONVERSATION)
+            expect(response.status == status and json.loads(response.content) == {"detail": "theirs"}, "%d was replaced" % status)
+
+
+def relayed_answer_head(site):
+    """No cookie of the agent server reaches a browser."""
+    with relaying(site, Said(body={}, headers=(("Content-Type", "application/json"), ("Set-Cookie", "k=agent-key"), ("ETag", '"e"')))):
+        response = ask(site, target=CONVERSATION)
+        expect(response.getheader("Set-Cookie") is None, "cookie")
+        expect(response.getheader("ETag") == '"e"')
+
+
+def relayed_steering(site):
+    with relaying(site, Said(body=b"x" * 3000, headers=(("Content-Type", "text/plain"), ("X-Accel-Redirect", "/api/settings")))):
+        response = ask(site, target=CONVERSATION)
+        expect(response.status == 200 and len(response.content) == 3000, "another answer")
+        expect(len(site.recorder.requests) == 1, "asked again")
+
+
+def relayed_patience(site):
+    """Longer than for the responder."""
+    with relaying(site, Said(body={}, delay=2)):
+        expect(ask(site, target=CONVERSATION).status == 200, "cut off")
 
 
 # --- slow and many clients

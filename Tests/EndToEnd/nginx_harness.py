@@ -274,6 +274,7 @@ class Example(Nginx):
             (r"^ +listen \[::].*\n", ""),
             (r"listen 80\b", "listen 127.0.0.1:%d" % self.plain),
             (r"listen 443\b", "listen 127.0.0.1:%d" % self.tls),
+            (r"listen 127\.0\.0\.1:8099", "listen 127.0.0.1:%d" % free_port()),
             (r"secrets\.example\.org", "localhost"),
         ]:
             text, count = re.subn(pattern, lambda match: replacement, text, flags=re.M)

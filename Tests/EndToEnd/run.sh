@@ -41,22 +41,36 @@ else
   echo "not run: the tests against the OpenHands client library and agent server"
 fi
 
-echo "== replay"
 recordings=Tests/Conformance/recordings
-# cofferd refuses COFFER_ variables it does not know.
-timeout 900 env -u COFFER_BIN "$PYTHON" Tests/Conformance/replay.py --decided Tests/Conformance/decided.json \
-  --spawn "$COFFER_BIN/coffer up --http 127.0.0.1:{port} --insecure-open --dir store" \
+# replay COMMAND RECORDING…: what COMMAND starts answers as the recordings say, or differs by decision.
+replay() {
+  local counts status command=$1
+  shift
+  # cofferd refuses COFFER_ variables it does not know.
+  timeout 900 env -u COFFER_BIN "$PYTHON" Tests/Conformance/replay.py --decided Tests/Conformance/decided.json --spawn "$command" "$@" \
+    >"$report" 2>&1
+  status=$?
+  cat "$report"
+  counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$report" | tail -1)
+  if [ -n "$counts" ]; then
+    passed=$((passed + ${counts% *})) failed=$((failed + ${counts#* }))
+  elif [ $status -ne 0 ]; then
+    failed=$((failed + 1))
+  fi
+}
+
+echo "== replay"
+replay "$COFFER_BIN/coffer up --http 127.0.0.1:{port} --insecure-open --dir store" \
   $recordings/auth*.json $recordings/server.json $recordings/schema.json $recordings/settings-*.json $recordings/secrets.json \
   $recordings/mcp.json $recordings/profiles.json $recordings/provider-connections.json $recordings/workspaces.json \
-  $recordings/agent-profiles.json \
-  >"$report" 2>&1
-status=$?
-cat "$report"
-counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p' "$report" | tail -1)
-if [ -n "$counts" ]; then
-  passed=$((passed + ${counts% *})) failed=$((failed + ${counts#* }))
-elif [ $status -ne 0 ]; then
-  failed=$((failed + 1))
+  $recordings/agent-profiles.json
+
+echo "== replay of conversations, with an agent server behind"
+if [ -n "$real" ]; then
+  replay "$real $PWD/Tests/RealServer/behind_coffer.py $COFFER_BIN/coffer {port}" \
+    $recordings/conversations.json $recordings/conversations-encrypted.json
+else
+  echo "not run: no agent server could be installed"
 fi
 
 echo "$passed passed, $failed failed"

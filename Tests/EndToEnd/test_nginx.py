@@ -37,6 +37,8 @@ HOSTILE = """
     fastcgi_force_ranges on; fastcgi_limit_rate 1000; fastcgi_ignore_client_abort on;
     fastcgi_next_upstream error timeout invalid_header http_500 http_503 non_idempotent;
     fastcgi_intercept_errors on; fastcgi_send_timeout 60s; fastcgi_read_timeout 60s;
+    proxy_pass_request_headers off; proxy_pass_request_body off; proxy_set_header Foreign yes; proxy_buffering on;
+    proxy_intercept_errors on; proxy_read_timeout 1s; proxy_http_version 1.0;
 """
 STORING = HOSTILE.replace("fastcgi_cache elsewhere;", "fastcgi_store on;")
 NO_KEEPALIVE = HOSTILE.replace("keepalive_requests 1;", "keepalive_timeout 0;")
@@ -172,6 +174,31 @@ ROWS = [
     row("fastcgi_next_upstream", checks.sent_once),
     row("fastcgi_request_buffering", checks.whole_body_first),
     row("fastcgi_ignore_client_abort", checks.client_left),
+    # the agent server behind
+    row("set +.coffer_agent_key", checks.relayed_request),
+    row("set +.coffer_agent_server", checks.relayed_request),
+    row("set +.coffer_relay yes", checks.relayed_where_said),
+    instead(SERVER, "set", r'^ +set .coffer_relay "";', "    set $coffer_relay yes;", checks.relayed_where_said),
+    row("fastcgi_param +COFFER_RELAY", checks.relayed_where_said),
+    *[
+        instead(SERVER, "proxy_set_header", r"^ +proxy_set_header %s [^;]*;" % name, "", check)
+        for name, check in [
+            ("Host", checks.relayed_request),
+            ("X-Session-API-Key", checks.relayed_request),
+            ("X-Request-Id", checks.relayed_request),
+            ("Cookie", checks.relayed_request),
+            ("Upgrade", checks.relayed_handshake),
+            ("Connection", checks.relayed_handshake),
+        ]
+    ],
+    *[row(name, checks.relayed_request) for name in ("proxy_pass_request_headers", "proxy_pass_request_body")],
+    row("proxy_http_version", checks.relayed_protocol),
+    Row("coffer_connection", checks.relayed_protocol, Change(HTTP, r'^    ""      "";\n(?=}\n\n# Strict)', "")),
+    row("proxy_buffering", checks.relayed_stream),
+    row("proxy_intercept_errors", checks.relayed_errors),
+    row("proxy_hide_header", checks.relayed_answer_head),
+    instead(SERVER, "proxy_ignore_headers", r"(?<=proxy_ignore_headers     )X-Accel-Redirect ", "", checks.relayed_steering),
+    row("proxy_read_timeout", checks.relayed_patience),
     # slow and many clients
     Row("client_header_timeout, http", checks.slow_head, PATIENT),
     row("client_header_timeout", checks.slow_head, given=[PATIENT], own_default=True),
@@ -241,7 +268,7 @@ class SettingsTests(NginxTestCase):
         """A directive added to the files without a test is found here."""
         tested = {row.name.split(" +")[0].split(",")[0] for row in ROWS}
         elsewhere = {  # covered by rows of another name
-            "error_page", "location", "return", "if", "fastcgi_pass", "fastcgi_ignore_headers", "add_header", "fastcgi_param",
+            "error_page", "location", "return", "if", "fastcgi_pass", "fastcgi_ignore_headers", "add_header", "fastcgi_param", "proxy_pass",
         }  # fmt: skip
         with open(os.path.join(os.path.dirname(__file__), "../../nginx/coffer-server.conf"), encoding="utf-8") as file:
             lines = [line.split("#")[0].split() for line in file]

@@ -19,7 +19,7 @@ struct AgentAuthenticator {
     guard try scoped({ try service.vault.verify(row) }) else { throw ScopedFailure(code: .unavailable) }
     try check(row)
     switch kind {
-    case .session, .admin: throw ScopedFailure(code: .wrongKeyKind)
+    case .session, .admin, .conversation: throw ScopedFailure(code: .wrongKeyKind)
     case .agent, .child: return try caller(row, kind, address)
     }
   }

@@ -21,7 +21,8 @@ package struct ScopedFailure: Error, Sendable {
     case .forbidden: self.init(code: .capabilityMissing)
     case .notFound, .absent: self.init(code: .notFound)
     case .taken, .limitReached, .referenced, .conflict, .obstructed: self.init(code: .conflict)
-    case .danglingConnection, .emptyChange, .keyNotClearable, .invalidAgentProfile, .invalidSecretName, .invalidBody, .invalidSettings,
+    case .danglingConnection, .emptyChange, .keyNotClearable, .invalidAgentProfile, .unusableAgentProfile, .invalidSecretName, .invalidBody,
+      .invalidSettings,
       .tokensDoNotOpen, .valueTooLong:
       self.init(code: .validationFailed)
     case .preconditionFailed: self.init(code: .preconditionFailed)

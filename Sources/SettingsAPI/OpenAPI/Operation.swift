@@ -21,6 +21,9 @@ struct Operation {
   /// nginx and the responder may refuse any request before a route sees it; a failure may meet any request.
   private static let always = [400, 413, 431, 500, 503]
 
+  /// Without an agent server, and where it does not answer as it should.
+  private static let behind = [501, 502, 504]
+
   private init(_ success: Success?, refusals: [Int] = []) {
     self.success = success
     self.refusals = refusals
@@ -141,6 +144,12 @@ struct Operation {
     case .workspaces: gives("Workspaces")
     case .addWorkspaces: gives("Workspaces", refusals: [409]).taking("WorkspaceAdditions")
     case .addWorkspaceParents: gives("Workspaces", refusals: [409]).taking("WorkspaceParentAdditions")
+    case .startConversation: gives("Conversation", 201, refusals: [404] + behind).taking("ConversationStart")
+    case .deleteConversation: gives("Success", refusals: [404, 422] + behind)
+    case .addConversationSecrets: gives("Success", refusals: [404] + behind).taking("ConversationSecrets")
+    case .conversationValue: text("text/plain", refusals: [404, 422])
+    case .switchModel: gives("Success", refusals: [404] + behind).taking("ModelSwitch")
+    case .switchProfile: gives("Success", refusals: [404] + behind).taking("ProfileSwitch")
     case .removeWorkspace, .removeWorkspaceParent: gives("Deleted", refusals: [404, 422]).with(path)
     }
   }

@@ -10,6 +10,7 @@ enum Schemas {
     for (name, schema) in TableSchemas.all { all[name] = schema }
     for (name, schema) in settings { all[name] = schema }
     for (name, schema) in named { all[name] = schema }
+    for (name, schema) in conversations { all[name] = schema }
     for (name, schema) in failures { all[name] = schema }
     return all
   }()
