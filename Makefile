@@ -15,7 +15,7 @@ FUZZ_SECONDS ?= 60
 
 BUILD_PACKAGES := libfcgi-dev libssl-dev libsqlite3-dev libcurl4-openssl-dev
 RUN_PACKAGES := nginx openssl curl
-TEST_PACKAGES := python3 python3-venv tmux sqlite3 strace faketime gcc libc6-dev
+TEST_PACKAGES := python3 python3-venv python3-cryptography tmux sqlite3 strace faketime gcc libc6-dev
 BENCH_PACKAGES := wrk gcc libc6-dev python3
 
 RELEASE := -c release --static-swift-stdlib -Xlinker --gc-sections -Xlinker -s

@@ -72,6 +72,9 @@ package final class AdminAPI {
     case .methodNotAllowed(let allow): throw .methodNotAllowed(allow: allow)
     case .found(let route, let parameters):
       let principal = try principal(of: request)
+      guard let role = principal.role, route.admits(role, request.method) else {
+        throw .refused(.lacks(route.admits(.operator, request.method) ? OperatorRole.operator.rawValue : OperatorRole.owner.rawValue))
+      }
       return try answer(route, parameters.map { String(decoding: $0, as: UTF8.self) }, request, principal)
     }
   }
@@ -84,7 +87,12 @@ package final class AdminAPI {
       return principal
     }
     guard let header = request[.authorization], let token = Self.bearerToken(header) else { throw .service(.unauthenticated) }
-    do { return try desk.authenticateAdmin(token) } catch { throw .service(error) }
+    do throws(ServiceError) { return try desk.authenticateAdmin(token) } catch {
+      guard case .unauthenticated = error, try served({ () throws(ServiceError) in try desk.isOtherKind(token) }) else {
+        throw .service(error)
+      }
+      throw .refused(Refusal(.wrongKeyKind))
+    }
   }
 
   /// RFC 6750, section 2.1; the scheme's name in any case (RFC 9110, section 11.1).
@@ -120,6 +128,7 @@ package final class AdminAPI {
     case .wireKeys: return .now(ok(wireKeys(), request))
     case .rotateWireKey: return try rotateWireKey(request, principal)
     case .retireWireKey: return try retireWireKey(parameters.first ?? "", request, principal)
+    case .structure(let route): return try answer(route, parameters, try tenant(parameters), request, principal)
     }
   }
 

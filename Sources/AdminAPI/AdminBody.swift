@@ -71,7 +71,7 @@ enum AdminBody {
     return bytes
   }
 
-  private static func isJSON(_ type: [UInt8]) -> Bool {
+  static func isJSON(_ type: [UInt8]) -> Bool {
     let essence = type.prefix { $0 != UInt8(ascii: ";") && $0 != 0x20 }
     return String(decoding: essence, as: UTF8.self).lowercased() == "application/json"
   }

@@ -1,10 +1,13 @@
 internal import HTTPMessages
+internal import Model
 internal import Service
 internal import StrictJSON
 
 /// Why the operator surface refuses (scoped spec, section 1.3). `code` is what programs read.
 enum AdminFailure: Error {
   case service(ServiceError)
+  /// One of the codes that the scoped dialect has too.
+  case refused(Refusal)
   case noRoute
   case methodNotAllowed(allow: String)
   case mediaType
@@ -17,6 +20,7 @@ enum AdminFailure: Error {
   var status: Int {
     switch self {
     case .service(let error): Self.status(of: error)
+    case .refused(let refusal): refusal.code.status
     case .noRoute: 404
     case .methodNotAllowed: 405
     case .mediaType: 415
@@ -26,15 +30,16 @@ enum AdminFailure: Error {
     }
   }
 
-  var code: StaticString {
+  var code: ErrorCode {
     switch self {
     case .service(let error): Self.code(of: error)
-    case .noRoute: "not_found"
-    case .methodNotAllowed: "method_not_allowed"
-    case .mediaType: "unsupported_media_type"
-    case .malformedJSON: "invalid_json"
-    case .invalid: "validation_error"
-    case .verificationRuns: "conflict"
+    case .refused(let refusal): refusal.code
+    case .noRoute: .notFound
+    case .methodNotAllowed: .methodNotAllowed
+    case .mediaType: .unsupportedMediaType
+    case .malformedJSON: .invalidJSON
+    case .invalid: .validationFailed
+    case .verificationRuns: .conflict
     case .backup(let error, _): Self.code(of: error)
     }
   }
@@ -42,6 +47,7 @@ enum AdminFailure: Error {
   var message: String {
     switch self {
     case .service(let error): Self.text(of: error)
+    case .refused(let refusal): "\(refusal.code.message)"
     case .noRoute: "There is no such route."
     case .methodNotAllowed: "The route does not have this method."
     case .mediaType: "The body must be sent as application/json."
@@ -56,18 +62,18 @@ enum AdminFailure: Error {
     switch error {
     case .exists, .busy: 409
     case .notAFile, .notABackup, .otherRootKey, .damaged, .newerSchema, .notWritable: 400
-    case .diskFull: 507
+    case .diskFull: 503
     case .unavailable, .storeDamaged: 503
     }
   }
 
-  private static func code(of error: BackupError) -> StaticString {
+  private static func code(of error: BackupError) -> ErrorCode {
     switch error {
-    case .exists, .busy: "conflict"
-    case .notAFile, .notABackup, .otherRootKey, .damaged, .newerSchema, .notWritable: "validation_error"
-    case .diskFull: "storage_full"
-    case .unavailable: "unavailable"
-    case .storeDamaged: "corrupt"
+    case .exists, .busy: .conflict
+    case .notAFile, .notABackup, .otherRootKey, .damaged, .newerSchema, .notWritable: .validationFailed
+    case .diskFull: .unavailable
+    case .unavailable: .unavailable
+    case .storeDamaged: .unavailable
     }
   }
 
@@ -84,28 +90,28 @@ enum AdminFailure: Error {
     case .preconditionFailed: 412
     case .conflict, .obstructed: 409
     case .unreadable, .unavailable, .busy: 503
-    case .storageFull: 507
+    case .storageFull: 503
     case .internalFailure: 500
     }
   }
 
-  private static func code(of error: ServiceError) -> StaticString {
+  private static func code(of error: ServiceError) -> ErrorCode {
     switch error {
-    case .unauthenticated: "unauthenticated"
-    case .forbidden: "forbidden"
-    case .notFound, .absent: "not_found"
-    case .taken, .limitReached, .referenced: "conflict"
+    case .unauthenticated: .unauthenticated
+    case .forbidden: .capabilityMissing
+    case .notFound, .absent: .notFound
+    case .taken, .limitReached, .referenced: .conflict
     case .invalidSecretName, .invalidBody, .invalidSettings, .tokensDoNotOpen, .danglingConnection, .emptyChange, .keyNotClearable,
       .invalidAgentProfile, .unusableAgentProfile:
-      "validation_error"
-    case .valueTooLong: "content_too_large"
-    case .preconditionFailed: "precondition_failed"
-    case .conflict, .obstructed: "conflict"
-    case .unreadable: "corrupt"
-    case .unavailable: "unavailable"
-    case .busy: "busy"
-    case .storageFull: "storage_full"
-    case .internalFailure: "internal_error"
+      .validationFailed
+    case .valueTooLong: .bodyTooLarge
+    case .preconditionFailed: .preconditionFailed
+    case .conflict, .obstructed: .conflict
+    case .unreadable: .unavailable
+    case .unavailable: .unavailable
+    case .busy: .unavailable
+    case .storageFull: .unavailable
+    case .internalFailure: .internalError
     }
   }
 
@@ -134,10 +140,15 @@ enum AdminFailure: Error {
     var headers: [(name: StaticString, value: String)] = []
     if case .methodNotAllowed(let allow) = self { headers.append(("Allow", allow)) }
     if status == 401 { headers.append(("WWW-Authenticate", "Bearer")) }
-    let body: JSONValue = [
-      "message": .string(JSONString(message)), "code": .string(JSONString(stringLiteral: code)), "status": .number(JSONNumber(status)),
-      "requestId": .string(JSONString(request.id)), "timestamp": .string(JSONString(time)),
-    ]
-    return Response(status: Status(status), contentType: "application/json", headers: headers, body: .bytes(body.serialized()))
+    if status == 503 { headers.append(("Retry-After", "1")) }
+    var body = JSONObject()
+    body["message"] = .string(JSONString(message))
+    body["code"] = .string(JSONString(code.rawValue))
+    body["status"] = .number(JSONNumber(status))
+    if case .refused(let refusal) = self, let details = refusal.details { body["details"] = .object(details) }
+    body["requestId"] = .string(JSONString(request.id))
+    body["timestamp"] = .string(JSONString(time))
+    return Response(
+      status: Status(status), contentType: "application/json", headers: headers, body: .bytes(JSONValue.object(body).serialized()))
   }
 }

@@ -1,6 +1,7 @@
 internal import HTTPMessages
+internal import Service
 
-/// The operator surface, as far as keys, tenants and audit go. `default` in the place of a tenant's id means the default tenant.
+/// The operator surface. `default` in the place of a tenant's id means the default tenant.
 enum AdminRoute: Sendable {
   case metrics
   case status
@@ -10,6 +11,7 @@ enum AdminRoute: Sendable {
   case importOpenHands, exportOpenHands
   case wireKeys, rotateWireKey, retireWireKey
   case backUp, verify
+  case structure(StructureRoute)
 
   struct Entry: Sendable {
     let methods: [HTTPMethod]
@@ -17,7 +19,21 @@ enum AdminRoute: Sendable {
     let route: AdminRoute
   }
 
-  static let table: [Entry] = [
+  /// Whether a role may take the route: auditors read, operators change, and what is gone for good is the owner's.
+  func admits(_ role: OperatorRole, _ method: HTTPMethod) -> Bool {
+    switch (role, self) {
+    case (.owner, _): true
+    case (.operator, .structure(.purgeSecret)), (.operator, .deleteTenant), (.operator, .trimAudit): false
+    case (.operator, _): true
+    case (.auditor, .verifyAudit): true
+    case (.auditor, _): method == .get || method == .head
+    }
+  }
+
+  static let table =
+    processRoutes + StructureRoute.table.map { Entry(methods: [$0.method], pattern: $0.pattern, route: .structure($0.route)) }
+
+  private static let processRoutes: [Entry] = [
     Entry(methods: [.get], pattern: "/metrics", route: .metrics),
     Entry(methods: [.get], pattern: "/admin/v1/status", route: .status),
     Entry(methods: [.get], pattern: "/admin/v1/tenants", route: .tenants),

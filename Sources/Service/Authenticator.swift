@@ -28,6 +28,14 @@ enum Authenticator {
     return principal
   }
 
+  /// Whether the token is a good key of another kind than the operator surface takes.
+  static func isOtherKind(_ token: [UInt8], service: Service, in store: any StoreReading) throws(ServiceError) -> Bool {
+    for kind in APIKeyKind.allCases where kind != .admin {
+      if try heldRow(token, kind: kind, service: service, in: store) != nil { return true }
+    }
+    return false
+  }
+
   private static func isEnvironmentKey(_ token: [UInt8], service: Service) -> Bool {
     let presented = unsafe SHA256.digest(token.span.bytes)
     // Every key is compared, whichever fits first.
@@ -38,16 +46,7 @@ enum Authenticator {
   private static func storedKey(_ token: [UInt8], kind: APIKeyKind, service: Service, in store: any StoreReading) throws(ServiceError)
     -> Principal?
   {
-    guard let parsed = APIKeyToken(parsing: token), parsed.prefix == kind.prefix else { return nil }
-    let row: APIKeyRow?
-    do { row = try store.apiKey(parsed.id) } catch { throw ServiceError(error) }
-    let presented = parsed.digest
-    // An unknown id costs the same comparison as a known one.
-    let matches = constantTimeEqual(row?.digest ?? [UInt8](repeating: 0, count: 32), presented)
-    guard let row, matches, row.kind == kind.rawValue else { return nil }
-    guard try service.vault.verify(row) else { throw .unreadable }
-    if row.revokedAt != nil { return nil }
-    if let expiry = row.expiresAt, expiry <= service.now() { return nil }
+    guard let row = try heldRow(token, kind: kind, service: service, in: store) else { return nil }
     switch kind {
     case .session:
       guard let level = Level(rawValue: row.role) else { return nil }
@@ -60,6 +59,22 @@ enum Authenticator {
       return Principal(
         tenant: row.tenant, actor: .conversation, keyID: row.id, level: .lookup, expiresAt: expiresAt, conversation: reads)
     }
+  }
+
+  private static func heldRow(_ token: [UInt8], kind: APIKeyKind, service: Service, in store: any StoreReading) throws(ServiceError)
+    -> APIKeyRow?
+  {
+    guard let parsed = APIKeyToken(parsing: token), parsed.prefix == kind.prefix else { return nil }
+    let row: APIKeyRow?
+    do { row = try store.apiKey(parsed.id) } catch { throw ServiceError(error) }
+    let presented = parsed.digest
+    // An unknown id costs the same comparison as a known one.
+    let matches = constantTimeEqual(row?.digest ?? [UInt8](repeating: 0, count: 32), presented)
+    guard let row, matches, row.kind == kind.rawValue else { return nil }
+    guard try service.vault.verify(row) else { throw .unreadable }
+    if row.revokedAt != nil { return nil }
+    if let expiry = row.expiresAt, expiry <= service.now() { return nil }
+    return row
   }
 }
 

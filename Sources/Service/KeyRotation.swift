@@ -27,7 +27,7 @@ extension Service {
         guard old.revokedAt == nil, old.expiresAt.map({ $0 > now }) ?? true else { throw ServiceError.obstructed(.keyHasEnded) }
         let new = try maker.insertKey(
           kind, role: old.role, tenant: old.tenant, name: old.name, expiresAt: old.expiresAt.map { now + ($0 - old.createdAt) },
-          in: transaction)
+          agent: old.agent, in: transaction)
         if overlap == 0 { old.revokedAt = now } else { old.expiresAt = min(old.expiresAt ?? .max, now + overlap) }
         old.mac = try self.vault.mac(of: old)
         try transaction.update(old)

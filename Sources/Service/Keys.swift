@@ -109,6 +109,11 @@ extension Desk {
     return rows
   }
 
+  /// Whether a token that is no admin key is a good key of another kind.
+  package func isOtherKind(_ token: [UInt8]) throws(ServiceError) -> Bool {
+    try Authenticator.isOtherKind(token, service: service, in: reader)
+  }
+
   package func authenticateAdmin(_ token: [UInt8]) throws(ServiceError) -> Principal {
     let principal = try Authenticator.admin(for: token, service: service, in: reader)
     caller = principal

@@ -271,3 +271,13 @@ struct AdminKeepingTests {
     }
   }
 }
+
+/// The structure of a tenant through the routes.
+struct AdminStructureTests {
+  @Test func anAgentIsMadeWithItsKey() throws {
+    let bench = try Bench()
+    let made = try bench.send(.post, "/admin/v1/tenants/default/agents", #"{"name":"a","issueKey":{}}"#)
+    let showsKey = made.0 == 201 && made.1.contains(#""key":"agk_"#)
+    #expect(showsKey)
+  }
+}

@@ -59,7 +59,11 @@ package struct KeyGrants: Sendable, Equatable {
     return object
   }
 
-  private static func given(_ value: JSONValue?) -> JSONValue? { value.flatMap { $0.isNull ? nil : $0 } }
+  /// nil for null: a bare `nil` would be JSON's.
+  private static func given(_ value: JSONValue?) -> JSONValue? {
+    guard let value, !value.isNull else { return Optional.none }
+    return value
+  }
 
   private static func texts(_ value: JSONValue) -> [String]? {
     guard let array = value.array else { return nil }

@@ -7,6 +7,7 @@ internal import Store
 /// A key or token just made: the only moment its text exists.
 package struct IssuedKey: Sendable {
   package let view: AgentKeyView
+  let row: APIKeyRow
   package let text: SecretBytes
 }
 
@@ -94,7 +95,7 @@ extension Service {
       agent: agent, parent: parent, grants: plan.grants.stored, createdBy: maker, maxUses: maxUses, isRetiring: false)
     let made = try KeyMaker(vault: vault, now: now).insertKey(
       kind, role: "", tenant: tenant, name: plan.name, expiresAt: plan.expiresAt, agent: part, in: transaction)
-    return IssuedKey(view: try view(made.row, in: transaction), text: made.token)
+    return IssuedKey(view: try view(made.row, in: transaction), row: made.row, text: made.token)
   }
 
   package func makeToken(
@@ -109,7 +110,8 @@ extension Service {
         key, kind: .child, agent: caller.agentID, parent: caller.keyID, maxUses: plan.maxUses, tenant: caller.tenant, by: caller.agentID,
         in: transaction)
       try self.record(
-        AuditEvent("token.created", subject: made.view.id, details: AuditDetails(origin).text), by: caller.principal,
+        AuditEvent("token.created", subject: made.view.id, details: AuditDetails(origin).text, rows: [RowChange(made.row)]),
+        by: caller.principal,
         requestID: origin.id, in: transaction)
       return made
     } completion: {
@@ -131,7 +133,8 @@ extension Service {
       row.mac = try self.vault.mac(of: row)
       try transaction.update(row)
       try self.record(
-        AuditEvent("token.revoked", subject: "key_" + row.id, details: AuditDetails(origin).text), by: caller.principal,
+        AuditEvent("token.revoked", subject: "key_" + row.id, details: AuditDetails(origin).text, rows: [RowChange(row)]),
+        by: caller.principal,
         requestID: origin.id, in: transaction)
     } completion: {
       completion($0)

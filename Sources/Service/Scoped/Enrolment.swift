@@ -90,7 +90,9 @@ extension Service {
         let issued = try self.issue(key, agent: agent.id, tenant: invite.tenant, by: "invite_" + invite.id, in: transaction)
         let principal = Principal(tenant: invite.tenant, actor: .agent, actorID: agent.id, keyID: issued.view.id, level: .masked)
         try self.record(
-          AuditEvent("agent.enrolled", subject: agent.id, details: AuditDetails(origin).with("invite", ["invite_" + invite.id]).text),
+          AuditEvent(
+            "agent.enrolled", subject: agent.id, details: AuditDetails(origin).with("invite", ["invite_" + invite.id]).text,
+            rows: [RowChange(issued.row)]),
           by: principal, requestID: origin.id, in: transaction)
         return Enrolled(agent: agent.id, tenant: invite.tenant, key: issued)
       }, completion: { completion($0.mapError(ScopedFailure.init)) })

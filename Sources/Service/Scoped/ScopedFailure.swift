@@ -34,7 +34,7 @@ package struct ScopedFailure: Error, Sendable {
   init(_ error: any Error) {
     switch error {
     case let error as ScopedFailure: self = error
-    case let error as Refusal: self.init(error)
+    case let error as Refusal: self.init(error, denial: nil)
     default: self.init(ServiceError(error))
     }
   }

@@ -68,7 +68,7 @@ extension ScopedSecretRow {
   /// `"s<revision>-<first 8 hex of the incarnation>"`.
   var tag: String { "\"s\(revision)-\(incarnationText)\"" }
 
-  fileprivate var incarnationText: String {
+  var incarnationText: String {
     let digits = String(incarnation >> 32, radix: 16)
     return String(repeating: "0", count: 8 - digits.utf8.count) + digits
   }

@@ -1,0 +1,176 @@
+internal import HTTPMessages
+internal import Model
+internal import SecretMemory
+internal import Service
+internal import StrictJSON
+
+/// Bodies of the routes of the structure: JSON objects whose unknown members are ignored (scoped spec, section 1.2).
+struct StructureBody {
+  let object: JSONObject
+
+  init(_ request: Request) throws(AdminFailure) {
+    guard let type = request[.contentType], AdminBody.isJSON(type) else { throw .mediaType }
+    let value: JSONValue
+    do {
+      value = try request.body.withBytes { bytes throws(JSONError) in try JSONValue.parse(bytes, limits: .scoped) }
+    } catch { throw .malformedJSON(offset: error.offset) }
+    guard let object = value.object else { throw .refused(.invalid("", "an object")) }
+    self.object = object
+  }
+
+  private init(_ object: JSONObject) { self.object = object }
+
+  func name(_ member: JSONString = "name") throws(AdminFailure) -> String {
+    guard let name = object[member]?.string.flatMap({ ScopedNames.title($0.text) }) else {
+      throw .refused(.invalid("/" + member.text, "1 to 200 characters without control characters"))
+    }
+    return name
+  }
+
+  /// nil when absent, nil inside when null.
+  func optionalText(_ member: JSONString) throws(AdminFailure) -> String?? {
+    guard let value = object[member] else { return .none }
+    if value.isNull { return .some(nil) }
+    guard let text = value.string?.text, text.unicodeScalars.count <= 1000 else {
+      throw .refused(.invalid("/" + member.text, "a text of up to 1000 characters"))
+    }
+    return .some(text)
+  }
+
+  // MARK: - Keys
+
+  func key(now: Int64) throws(AdminFailure) -> AgentKeyPlan { try key(named: try name(), now: now) }
+
+  private func key(named name: String, now: Int64) throws(AdminFailure) -> AgentKeyPlan {
+    var plan = AgentKeyPlan(name: name, expiresAt: try expiry(now: now))
+    do throws(Refusal) { plan.grants = try KeyGrants(object) } catch { throw .refused(error) }
+    return plan
+  }
+
+  /// `issueKey`: an object of a key's attributes, or true for a usual one.
+  func issuedKey(named name: String, now: Int64) throws(AdminFailure) -> AgentKeyPlan? {
+    switch object["issueKey"] {
+    case nil, .null, .bool(false): return nil
+    case .bool(true): return AgentKeyPlan(name: name, expiresAt: now + AgentKeyPlan.usualLife)
+    case .object(let wanted):
+      let body = StructureBody(wanted)
+      return try body.key(named: wanted["name"] == nil ? name : try body.name(), now: now)
+    default: throw .refused(.invalid("/issueKey", "an object"))
+    }
+  }
+
+  /// `expiresIn` in seconds or `expiresAt`; neither means 90 days, null no end.
+  private func expiry(now: Int64) throws(AdminFailure) -> Int64? {
+    if let value = object["expiresAt"] { return value.isNull ? nil : try time(value, "/expiresAt", after: now) }
+    guard let value = object["expiresIn"] else { return now + AgentKeyPlan.usualLife }
+    if value.isNull { return nil }
+    guard let seconds = value.number?.int64, (1...315_360_000).contains(seconds) else {
+      throw .refused(.invalid("/expiresIn", "a number of seconds from 1 to 315360000"))
+    }
+    return now + seconds * 1000
+  }
+
+  private func time(_ value: JSONValue, _ pointer: String, after now: Int64) throws(AdminFailure) -> Int64 {
+    guard let time = value.string.flatMap({ UTCTime($0.text) }), time.unixMicroseconds / 1000 > now else {
+      throw .refused(.invalid(pointer, "an RFC 3339 time in UTC, in the future"))
+    }
+    return time.unixMicroseconds / 1000
+  }
+
+  // MARK: - Invites
+
+  struct InvitePlan {
+    let label: String
+    let memberships: [MembershipPlan]
+    let expiresAt: Int64
+    let maxUses: Int64
+  }
+
+  /// Seven days and one use unless something else is said.
+  func invite(now: Int64) throws(AdminFailure) -> InvitePlan {
+    var memberships: [MembershipPlan] = []
+    if let value = object["memberships"], !value.isNull {
+      guard let array = value.array, array.count <= 256 else { throw .refused(.invalid("/memberships", "an array")) }
+      for (index, element) in array.enumerated() {
+        do throws(Refusal) {
+          memberships.append(try MembershipPlan(element.object ?? JSONObject(), pointer: "/memberships/\(index)"))
+        } catch { throw .refused(error) }
+      }
+    }
+    var uses: Int64 = 1
+    if let value = object["maxUses"], !value.isNull {
+      guard let number = value.number?.int64, (1...1_000_000).contains(number) else {
+        throw .refused(.invalid("/maxUses", "an integer from 1 to 1000000"))
+      }
+      uses = number
+    }
+    let expires = object["expiresAt"] == nil && object["expiresIn"] == nil ? now + 7 * 86_400_000 : try expiry(now: now)
+    guard let expires else { throw .refused(.invalid("/expiresAt", "a time: invites end")) }
+    return InvitePlan(label: try name("label"), memberships: memberships, expiresAt: expires, maxUses: uses)
+  }
+}
+
+/// The query of a route of the structure: `limit`, `cursor`, and flags. Other names are ignored.
+struct ListQuery {
+  private let target: RequestTarget
+  let cursor: String
+  let limit: Int
+
+  init(_ request: Request) throws(AdminFailure) {
+    target = request.target
+    cursor = target.queryValue("cursor") ?? target.queryValue("after") ?? ""
+    guard cursor.utf8.count <= 1024 else { throw .refused(.invalid("/query/cursor", "the cursor of an earlier answer")) }
+    guard let text = target.queryValue("limit") else {
+      limit = AdminQuery.maximumLimit
+      return
+    }
+    guard let number = Int(text), (1...AdminQuery.maximumLimit).contains(number) else {
+      throw .refused(.invalid("/query/limit", "an integer from 1 to 200"))
+    }
+    limit = number
+  }
+
+  func flag(_ name: StaticString) throws(AdminFailure) -> Bool {
+    switch target.queryValue("\(name)") {
+    case "true": true
+    case nil, "false": false
+    default: throw .refused(.invalid("/query/\(name)", "true or false"))
+    }
+  }
+}
+
+extension AdminAPI {
+  func refused<T>(_ body: () throws(ScopedFailure) -> T) throws(AdminFailure) -> T {
+    do { return try body() } catch { throw .refused(error.refusal) }
+  }
+
+  /// Runs a change of a tenant's structure and sends what it renders.
+  func structure(
+    _ tenant: String, _ request: Request, _ principal: Principal, status: Int = 200,
+    statusOf: (@Sendable (JSONValue) -> Int)? = nil, _ body: @escaping @Sendable (StructureTransaction) throws -> JSONValue
+  ) -> Answer {
+    let service = desk.service
+    let origin = RequestOrigin(id: request.id, address: request.peer.address)
+    return .later { send in
+      service.structure(of: tenant, by: principal, origin, body) { result in
+        let now = service.now()
+        let response = result.map { data in Self.ok(data, request, at: now, status: statusOf?(data) ?? status) }
+        send(Self.response(response.mapError { .refused($0.refusal) }, request, at: now))
+      }
+    }
+  }
+
+  /// The same for an answer that may show a key.
+  func shown(
+    _ tenant: String, _ request: Request, _ principal: Principal, _ body: @escaping @Sendable (StructureTransaction) throws -> ShownKey
+  ) -> Answer {
+    let service = desk.service
+    let origin = RequestOrigin(id: request.id, address: request.peer.address)
+    return .later { send in
+      service.structure(of: tenant, by: principal, origin, body) { result in
+        let now = service.now()
+        send(Self.response(result.map { $0.response(request, at: now) }.mapError { .refused($0.refusal) }, request, at: now))
+      }
+    }
+  }
+}

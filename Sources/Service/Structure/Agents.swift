@@ -1,0 +1,76 @@
+package import Model
+package import Store
+internal import StrictJSON
+
+extension StructureTransaction {
+  package func createAgent(_ name: String, description: String, key: AgentKeyPlan?) throws -> (agent: AgentRow, key: IssuedKey?) {
+    let row = try service.makeAgent(name: name, description: description, tenant: tenant, by: maker, in: store)
+    try record("agent.create", row.id)
+    return (row, try key.map { try issueKey($0, agent: row.id) })
+  }
+
+  package func changeAgent(_ id: String, name: String?, description: String?) throws -> AgentRow {
+    var row = try agent(id)
+    guard name ?? row.name != row.name || description ?? row.description != row.description else { return row }
+    row.name = name ?? row.name
+    row.description = description ?? row.description
+    row = try put(row)
+    try record("agent.change", id)
+    return row
+  }
+
+  /// A disabled agent's keys all refuse at once.
+  package func setAgent(_ id: String, isDisabled: Bool) throws -> AgentRow {
+    var row = try agent(id)
+    guard (row.disabledAt != nil) != isDisabled else { return row }
+    row.disabledAt = isDisabled ? now : nil
+    row = try put(row)
+    try record(isDisabled ? "agent.disable" : "agent.enable", id)
+    return row
+  }
+
+  package func deleteAgent(_ id: String, cascades: Bool) throws {
+    _ = try agent(id)
+    try empty(Scope(.agent, id), cascades: cascades)
+    for member in try store.memberships(tenant: tenant, agent: id) {
+      _ = try store.deleteMembership(tenant: tenant, agent: id, scope: member.scope, scopeID: member.scopeID)
+    }
+    var revoked: [RowChange] = []
+    var last = ""
+    while true {
+      let keys = try store.apiKeys(tenant: tenant, agent: id, after: last, limit: 500)
+      for key in keys where key.revokedAt == nil { revoked.append(RowChange(try end(key))) }
+      guard keys.count == 500, let end = keys.last else { break }
+      last = end.id
+    }
+    _ = try store.deleteAgent(tenant: tenant, id: id)
+    try record("agent.delete", id, rows: revoked)
+  }
+
+  package func putMembership(_ plan: MembershipPlan, agent id: String) throws -> Bool {
+    _ = try agent(id)
+    let isNew = try service.put(plan, agent: id, tenant: tenant, in: store)
+    try record("member.put", id, details.with("scope", [plan.scope.kind.rawValue, plan.scope.id]).with("role", [plan.role.rawValue]))
+    return isNew
+  }
+
+  package func removeMembership(_ scope: Scope, agent id: String) throws {
+    _ = try agent(id)
+    guard try store.deleteMembership(tenant: tenant, agent: id, scope: scope.kind.rawValue, scopeID: scope.id) else {
+      throw ScopedFailure(code: .notFound)
+    }
+    try record("member.remove", id, details.with("scope", [scope.kind.rawValue, scope.id]))
+  }
+
+  func agent(_ id: String) throws -> AgentRow {
+    guard let row = try store.agent(tenant: tenant, id: id) else { throw ScopedFailure(code: .notFound) }
+    return try service.vault.verified(row)
+  }
+
+  func put(_ row: AgentRow) throws -> AgentRow {
+    var row = row
+    row.mac = try service.vault.mac(of: row)
+    try store.put(row)
+    return row
+  }
+}

@@ -1,0 +1,38 @@
+internal import Model
+internal import Store
+
+/// One change of a tenant's structure in the writer: teams, projects, agents, their places and keys.
+package struct StructureTransaction {
+  let service: Service
+  let store: any StoreTransaction
+  let tenant: String
+  let principal: Principal
+  let origin: RequestOrigin
+
+  var now: Int64 { service.now() }
+  var details: AuditDetails { AuditDetails(origin) }
+  var settings: TenantSettings { get throws { try service.vault.settings(of: tenant, in: store) } }
+  /// As `createdBy` says it.
+  var maker: String { principal.keyID.isEmpty ? principal.actor.rawValue : "key_" + principal.keyID }
+
+  func record(_ action: StaticString, _ subject: String, _ details: AuditDetails? = nil, rows: [RowChange] = []) throws {
+    let event = AuditEvent(action, subject: subject, details: (details ?? self.details).text, rows: rows)
+    try service.record(event, by: principal.acting(in: tenant), requestID: origin.id, in: store)
+  }
+}
+
+extension Service {
+  /// Runs a change of a tenant's structure in the writer; `completion` comes once it is durable.
+  package func structure<T: Sendable>(
+    of tenant: String, by principal: Principal, _ origin: RequestOrigin,
+    _ body: @escaping @Sendable (StructureTransaction) throws -> T, completion: @escaping @Sendable (Result<T, ScopedFailure>) -> Void
+  ) {
+    scopedWrite(by: principal.acting(in: tenant), origin) { transaction in
+      _ = try self.vault.verifiedTenant(tenant, in: transaction)
+      return try body(
+        StructureTransaction(service: self, store: transaction, tenant: tenant, principal: principal, origin: origin))
+    } completion: {
+      completion($0)
+    }
+  }
+}
