@@ -39,7 +39,8 @@ class SearchTests(unittest.TestCase):
 
 
 class CanaryTests(CofferTestCase):
-    environment = KEYS
+    # A line for each request: whatever the log may say, it says here.
+    environment = {**KEYS, "COFFER_LOG_REQUESTS": "true"}
 
     def setUp(self):
         super().setUp()
@@ -125,11 +126,24 @@ class CanaryTests(CofferTestCase):
                 connection.sendall(b"PUT /api/settings/secrets HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Session-API-Key: %s\r\n"
                                    b"Content-Length: 500\r\n\r\n%s" % (text.encode(), text.encode()))  # fmt: skip
 
+    def looks(self):
+        """What the server and the command line show of themselves."""
+        admin = {"Authorization": "Bearer " + self.coffer.keys["adminKey"]}
+        self.assertEqual(self.call("GET", "/metrics", headers=admin, key=None).status, 200)
+        for words in (["metrics"], ["doctor"], ["doctor", "--json"], ["config", "show", "--origin"], ["config", "show", "--json"],
+                      ["config", "check"], ["audit", "list", "--json"]):  # fmt: skip
+            told = self.coffer.command(*words, "--dir", self.coffer.folder, check=False)
+            self.assertGreater(len(told.stdout), 20, words)
+            self.bodies.append((" ".join(words), told.returncode, (told.stdout + told.stderr).encode()))
+
     def test_nothing_is_found(self):
         before = set(os.listdir(tempfile.gettempdir()))
         self.store()
         self.errors()
         self.cut_off()
+        self.looks()
+        self.assertIn('"message":"key refused"', self.coffer.output())
+        self.assertIn('"message":"request"', self.coffer.output())
         self.ask.close()
         self.coffer.kill_responder()  # a crash leaves nothing behind either
         self.assertEqual(self.ask("GET", "/api/settings/secrets/CANARY").body.decode(), self.secret)
