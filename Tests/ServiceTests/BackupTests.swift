@@ -14,12 +14,6 @@ import Testing
     try bench.put("A", "value of A")
   }
 
-  private func write(_ bytes: [UInt8], to path: String) throws {
-    guard let file = unsafe fopen(path, "we") else { throw StoreError.unavailable(.readOnly) }
-    defer { unsafe fclose(file) }
-    #expect(unsafe fwrite(bytes, 1, bytes.count, file) == bytes.count)
-  }
-
   private func extract(_ path: String, root: RootKey) throws(BackupError) {
     try BackupFile.extract(path, to: bench.directory.path + "/taken", root: root)
   }

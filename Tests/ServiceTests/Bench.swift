@@ -1,3 +1,4 @@
+import Glibc
 import KeyRing
 import Model
 import SecretMemory
@@ -109,4 +110,10 @@ final class Waiter<T: Sendable>: Sendable {
     done.wait()
     return try #require(result.withLock { $0 }).get()
   }
+}
+
+func write(_ bytes: [UInt8], to path: String) throws {
+  guard let file = unsafe fopen(path, "we") else { throw StoreError.unavailable(.readOnly) }
+  defer { unsafe fclose(file) }
+  #expect(unsafe fwrite(bytes, 1, bytes.count, file) == bytes.count)
 }

@@ -1,0 +1,109 @@
+"""T30: the frozen store of every released schema is brought to this program's, whatever interrupts it, and serves everything.
+
+COFFER_ROUNDS_UPGRADE sets how often each upgrade is killed (10 by default)."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import unittest
+
+from coffer_harness import ROOT, Coffer, binaries, leaves
+
+BASELINES = sorted((ROOT / "Tests" / "Baselines").glob("schema-*"))
+ROUNDS = int(os.environ.get("COFFER_ROUNDS_UPGRADE", "10"))
+
+
+class UpgradeTests(unittest.TestCase):
+    def opened(self, baseline):
+        """The frozen store in a folder of its own, not yet touched by this program; what it holds."""
+        expected = json.loads((baseline / "expected.json").read_text())
+        coffer = Coffer(environment={"OH_SECRET_KEY": expected["wireSecret"]})
+        self.addCleanup(coffer.destroy)
+        for name in ("store", "keys", "run"):
+            os.makedirs(os.path.join(coffer.folder, name), mode=0o700)
+        os.chmod(coffer.folder, 0o700)
+        shutil.copyfile(baseline / "coffer.db", os.path.join(coffer.folder, "store", "coffer.db"))
+        shutil.copyfile(baseline / "root.key", os.path.join(coffer.folder, "keys", "root.key"))
+        os.chmod(os.path.join(coffer.folder, "keys", "root.key"), 0o400)
+        coffer.keys = {"sessionKey": expected["keys"]["session"], "adminKey": expected["keys"]["admin"]}
+        return coffer, expected
+
+    def schema(self, coffer):
+        connection = sqlite3.connect("file:%s?mode=ro" % os.path.join(coffer.folder, "store", "coffer.db"), uri=True)
+        self.addCleanup(connection.close)
+        return connection.execute("PRAGMA user_version").fetchone()[0]
+
+    def current(self):
+        coffer = Coffer()
+        self.addCleanup(coffer.destroy)
+        coffer.init()
+        return self.schema(coffer)
+
+    def test_baselines(self):
+        self.assertTrue(BASELINES)
+        for baseline in BASELINES:
+            with self.subTest(baseline.name):
+                coffer, expected = self.opened(baseline)
+                self.check(coffer.up(), expected)
+                self.assertEqual(self.schema(coffer), self.current())
+                backup = os.path.join(coffer.home, "backup")
+                coffer.command("backup", "--dir", coffer.folder, "--to", backup)
+                coffer.stop()
+                coffer.command("restore", "--dir", coffer.folder, "--from", backup)
+                coffer.command("verify", "--dir", coffer.folder)
+
+    def check(self, coffer, expected):
+        coffer.command("verify", "--dir", coffer.folder)
+        ask = coffer.client()
+        self.addCleanup(ask.close)
+        for secret in expected["secrets"]:
+            answer = ask("GET", "/api/settings/secrets/" + secret["name"])
+            self.assertEqual(answer.body.decode(), secret["value"])
+        listed = ask("GET", "/api/settings/secrets").json()["secrets"]
+        self.assertEqual(listed, [{"name": secret["name"], "description": secret["description"]} for secret in expected["secrets"]])
+        exposed = {"X-Expose-Secrets": "plaintext"}
+        settings = ask("GET", "/api/settings", headers=exposed).json()["agent_settings"]
+        self.assertEqual(self.secrets(settings), self.secrets(expected["agentSettings"]))
+        for name, llm in expected["profiles"].items():
+            config = ask("GET", "/api/profiles/" + name, headers=exposed).json()["config"]
+            self.assertEqual({key: config[key] for key in llm}, llm)
+        (connection,) = ask("GET", "/api/llm/provider-connections").json()
+        self.assertEqual(connection["display_name"], expected["connection"]["display_name"])
+        self.assertEqual(ask("POST", "/api/profiles/linked/activate").status, 200)
+        settings = ask("GET", "/api/settings", headers=exposed).json()["agent_settings"]
+        self.assertEqual(settings["llm"]["api_key"], expected["connection"]["api_key"])
+        agent = ask("GET", "/api/agent-profiles/coder").json()["profile"]
+        self.assertEqual({key: agent[key] for key in expected["agentProfile"]}, expected["agentProfile"])
+        self.assertEqual(ask("GET", "/api/workspaces").json()["workspaces"], expected["workspaces"])
+        self.assertEqual(ask("GET", "/api/settings", key=expected["keys"]["masked"]).status, 200)
+        self.assertEqual(ask("GET", "/api/settings", headers=exposed, key=expected["keys"]["masked"]).status, 403)
+        self.assertEqual(ask("GET", "/api/settings", key=expected["keys"]["revoked"]).status, 401)
+        ask.close()
+
+    @staticmethod
+    def secrets(document):
+        return {(path, value) for path, value in leaves(document) if isinstance(value, str) and "value-" in value}
+
+    def test_killed_while_upgrading(self):
+        for baseline in BASELINES:
+            for _ in range(ROUNDS):
+                coffer, expected = self.opened(baseline)
+                process = subprocess.Popen(
+                    [str(binaries() / "coffer"), "key", "list", "--dir", coffer.folder],
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=coffer.environment)  # fmt: skip
+                try:
+                    process.wait(random.uniform(0.001, 0.03))
+                except subprocess.TimeoutExpired:
+                    process.send_signal(signal.SIGKILL)
+                    process.wait(20)
+                report = json.loads(coffer.command("verify", "--dir", coffer.folder, "--json").stdout)
+                self.assertEqual(report["auditEntries"], expected["auditEntries"])
+                self.assertEqual(report["secrets"], len(expected["secrets"]))
+
+
+if __name__ == "__main__":
+    unittest.main()
