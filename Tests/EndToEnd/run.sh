@@ -28,8 +28,29 @@ module() {
   fi
 }
 
-for name in test_nginx test_init test_settings test_tenants test_scoped test_keeping test_wire_keys test_moving test_roundtrip test_headers test_audit \
-  test_hostile_body test_canary test_doctor test_looking_inside test_parallel test_restart test_crash; do
+modules=(
+  test_nginx
+  test_init
+  test_settings
+  test_tenants
+  test_scoped
+  test_keeping
+  test_wire_keys
+  test_moving
+  test_backup
+  test_upgrade
+  test_roundtrip
+  test_headers
+  test_audit
+  test_hostile_body
+  test_canary
+  test_doctor
+  test_looking_inside
+  test_parallel
+  test_restart
+  test_crash
+)
+for name in "${modules[@]}"; do
   module "$name"
 done
 
