@@ -12,7 +12,7 @@ enum AdminBody {
   /// Ten years, in seconds.
   private static let maximumLifetime: Int64 = 315_360_000
 
-  static func object(_ request: Request, members: Set<String>) throws(AdminFailure) -> JSONObject {
+  static func object(_ request: Request, members: Set<String>, limits: JSONLimits = limits) throws(AdminFailure) -> JSONObject {
     guard let type = request[.contentType], isJSON(type) else { throw .mediaType }
     let value: JSONValue
     do {

@@ -1,4 +1,5 @@
 internal import HTTPMessages
+internal import SecretMemory
 internal import Service
 internal import Store
 internal import StrictJSON
@@ -28,21 +29,56 @@ extension AdminAPI {
     }
   }
 
-  /// A thread of its own, and one walk at a time, as for one chain.
+  /// A thread of its own, and one walk at a time, as for one chain. A body, when there is one, holds heads that were told
+  /// earlier: `{"heads":[{"tenant","sequence","hash"}]}`.
   func verify(_ request: Request) throws(AdminFailure) -> Answer {
     guard request.peer.isLocalOperator else { throw .noRoute }
+    let heads = request.body.count == 0 ? [:] : try Self.heads(request)
     let (facts, service) = (facts, desk.service)
     guard !facts.isVerifying.exchange(true, ordering: .acquiringAndReleasing) else { throw .verificationRuns }
     return .later { send in
       PlainThread.start(named: "coffer-verify") {
         let result: Result<Response, AdminFailure>
         do throws(ServiceError) {
-          result = .success(Self.ok(try Verification(service).run().json, request, at: service.now()))
+          result = .success(Self.ok(try Verification(service, heads: heads).run().json, request, at: service.now()))
         } catch { result = .failure(.service(error)) }
         facts.isVerifying.store(false, ordering: .releasing)
         send(Self.response(result, request, at: service.now()))
       }
     }
+  }
+}
+
+extension AdminAPI {
+  private static let headLimits = JSONLimits(bytes: 16 << 20, depth: 4, members: 500_000)
+
+  private static func heads(_ request: Request) throws(AdminFailure) -> [String: AuditHead] {
+    let rule = AdminFailure.invalid("heads must be a list of objects with tenant, sequence and hash.")
+    guard let list = try AdminBody.object(request, members: ["heads"], limits: headLimits)["heads"]?.array else { throw rule }
+    var heads: [String: AuditHead] = [:]
+    for element in list {
+      guard let head = element.object, let tenant = head["tenant"]?.string?.text, let sequence = head["sequence"]?.number?.int64,
+        sequence >= 0
+      else { throw rule }
+      // The head of a chain without entries says nothing.
+      if sequence == 0 { continue }
+      guard let hash = head["hash"]?.string.flatMap({ bytes(hexadecimal: $0.utf8) }), hash.count == 32 else { throw rule }
+      heads[tenant] = AuditHead(sequence: sequence, hash: hash)
+    }
+    return heads
+  }
+
+  /// nil for what is not pairs of lower-case digits.
+  private static func bytes(hexadecimal text: [UInt8]) -> [UInt8]? {
+    let digits = text.compactMap { digit -> UInt8? in
+      switch digit {
+      case 0x30...0x39: digit - 0x30
+      case 0x61...0x66: digit - 0x57
+      default: nil
+      }
+    }
+    guard digits.count == text.count, digits.count % 2 == 0 else { return nil }
+    return stride(from: 0, to: digits.count, by: 2).map { digits[$0] << 4 | digits[$0 + 1] }
   }
 }
 

@@ -12,6 +12,8 @@ struct ChainState {
 
   let tenant: String
   private let isDefault: Bool
+  /// A head that was told earlier, of which nothing has been seen yet.
+  private(set) var kept: AuditHead?
   private(set) var head = AuditHead(sequence: 0, hash: [])
   private(set) var entries = 0
   private var rows: [String: Known] = [:]
@@ -19,17 +21,19 @@ struct ChainState {
   /// The first entries were cut; what only they said of the rows is said again behind the cut.
   private var isCut = false
 
-  init(tenant: String, isDefault: Bool) {
+  init(tenant: String, isDefault: Bool, kept: AuditHead?) {
     self.tenant = tenant
     self.isDefault = isDefault
+    self.kept = kept
   }
 
   /// The default tenant's chain begins with the making of the store, and no other does.
   func startsRight(_ row: AuditRow) -> Bool { isCut || entries > 0 || isDefault == (row.action == "\(Service.storeCreated)") }
 
-  /// Goes on behind a checkpoint. What was known before is older than the cut.
+  /// Goes on behind a checkpoint. What was known before is older than the cut; a kept head before it was cut by an operator.
   mutating func resume(behind checkpoint: AuditHead) {
     head = checkpoint
+    if let told = kept, told.sequence < checkpoint.sequence || told == checkpoint { kept = nil }
     isCut = true
     rows = [:]
     scoped = [:]
@@ -39,6 +43,7 @@ struct ChainState {
   mutating func take(_ row: AuditRow) {
     head = AuditHead(sequence: row.sequence, hash: row.hash)
     entries += 1
+    if head == kept { kept = nil }
     if row.action == "\(Service.tenantDeleted)" {
       rows = [:]
       scoped = [:]

@@ -1,5 +1,5 @@
 internal import KeyRing
-internal import Store
+package import Store
 
 /// Checks everything that is stored: the file, every key, every MAC, every sealed row, every audit chain, and that each row
 /// is the one its chain names last. Changes nothing, and may run beside a server that writes.
@@ -12,9 +12,13 @@ package final class Verification {
   let service: Service
   let reader: any StoreReader
   var report = VerificationReport()
+  /// What is still to be found, by tenant.
+  private var heads: [String: AuditHead]
 
-  package init(_ service: Service) throws(ServiceError) {
+  /// - Parameter heads: heads that were told earlier and kept elsewhere, by tenant: each must be in its chain.
+  package init(_ service: Service, heads: [String: AuditHead] = [:]) throws(ServiceError) {
     self.service = service
+    self.heads = heads
     do { reader = try service.store.makeReader() } catch { throw ServiceError(error) }
   }
 
@@ -33,6 +37,7 @@ package final class Verification {
         if rows.count < Self.page { return }
       }
     }
+    for tenant in heads.keys.sorted() { report.add(.cutOff, "audit/\(heads[tenant]?.sequence ?? 0)", tenant: tenant) }
     return report
   }
 
@@ -40,7 +45,7 @@ package final class Verification {
 
   private func check(_ tenant: TenantRow) throws(ServiceError) {
     report.tenants += 1
-    var chain = ChainState(tenant: tenant.id, isDefault: tenant.id == service.defaultTenant)
+    var chain = ChainState(tenant: tenant.id, isDefault: tenant.id == service.defaultTenant, kept: heads[tenant.id])
     try noting("audit", tenant: tenant.id) { () throws(ServiceError) in
       try turn(&chain) { _ throws(ServiceError) in try checkKeys(of: tenant.id) }
     }
@@ -54,6 +59,7 @@ package final class Verification {
     let head = chain.head.sequence == 0 ? nil : chain.head
     report.chains.append(StoreCopy.Chain(tenant: tenant.id, name: tenant.name, head: head))
     report.auditEntries += chain.entries
+    if chain.kept == nil { heads[tenant.id] = nil }
   }
 
   /// The tenant's row and its KEKs. The newest KEK is the active one: an older tenant row put back names an older one.

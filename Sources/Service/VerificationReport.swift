@@ -19,6 +19,8 @@ package struct VerificationFinding: Sendable, Equatable {
     case missing
     /// An audit entry is missing, was changed, or stands in another place.
     case brokenChain = "broken_chain"
+    /// A head that was kept elsewhere is not in the chain: its end was cut off, or the whole store is an older one.
+    case cutOff = "cut_off"
 
     package var text: String {
       switch self {
@@ -30,6 +32,7 @@ package struct VerificationFinding: Sendable, Equatable {
       case .unknown: "is not named by the audit chain"
       case .missing: "is named by the audit chain and is not there"
       case .brokenChain: "does not fit into the audit chain"
+      case .cutOff: "is a head that was kept, and is not in the audit chain"
       }
     }
   }

@@ -33,7 +33,9 @@ final class ExaminedBackup {
     self.directory = directory
   }
 
-  func verify() throws -> JSONObject { try AdminClient.answer(.post, "/admin/v1/verify", [], service) }
+  func verify(_ heads: JSONValue?) throws -> JSONObject {
+    try AdminClient.answer(.post, "/admin/v1/verify", heads?.serialized() ?? [], service)
+  }
 
   /// The first entry that the restored chain gains.
   func recordRestore() throws {

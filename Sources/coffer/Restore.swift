@@ -27,7 +27,7 @@ struct Restore: ParsableCommand {
     defer { withExtendedLifetime(lock) {} }
     let backup = try ExaminedBackup(Folder.absolute(from), configuration)
     defer { backup.discard() }
-    let report = try VerificationText(try backup.verify())
+    let report = try VerificationText(try backup.verify(nil))
     report.show()
     guard report.isSound else { throw Trouble("\(from) is not restored: what it holds is not as it should be; nothing was changed") }
     guard !dryRun else { return print("verified; nothing was changed") }

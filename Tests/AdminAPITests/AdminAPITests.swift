@@ -161,6 +161,15 @@ struct AdminAPITests {
   }
 
   @Test(arguments: [
+    ("{}", 400), (#"{"heads":[1]}"#, 400), (#"{"heads":[{"tenant":"t","sequence":1,"hash":"00"}]}"#, 400),
+    (#"{"heads":[{"tenant":"t","sequence":-1,"hash":null}]}"#, 400), (#"{"heads":[{"tenant":"t","sequence":0,"hash":null}]}"#, 200),
+    (#"{"heads":[]}"#, 200),
+  ])
+  func headsThatWereKept(_ body: String, _ status: Int) throws {
+    #expect(try Bench().send(.post, "/admin/v1/verify", body).0 == status)
+  }
+
+  @Test(arguments: [
     "{}", #"{"path":1}"#, #"{"path":"relative"}"#, #"{"path":"/ends/"}"#, #"{"path":"/a\u0000b"}"#, #"{"path":"/a","x":1}"#,
   ])
   func backupsWithoutAPlace(_ body: String) throws {

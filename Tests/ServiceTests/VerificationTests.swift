@@ -116,6 +116,20 @@ import Threads
     #expect(try bench.findings().prefix(2) == ["tenants/\(tenant) changed", "keks/1 does_not_open"])
   }
 
+  /// T91 for the tail, and T05 for the whole file: what is left is consistent, and older than the head that was kept.
+  @Test func aHeadThatIsNotInTheChain() throws {
+    let head = try #require(try bench.store.makeReader().auditHead(tenant: bench.tenant))
+    func findings(_ tenant: String, _ head: AuditHead) throws -> [String] {
+      try Verification(bench.service, heads: [tenant: head]).run().findings.map { "\($0.place) \($0.problem.rawValue)" }
+    }
+    #expect(try findings(bench.tenant, head) == [])
+    try bench.put("LATER", "value")
+    #expect(try findings(bench.tenant, head) == [])
+    #expect(try findings(bench.tenant, AuditHead(sequence: head.sequence, hash: [UInt8](repeating: 0, count: 32))) == ["audit/7 cut_off"])
+    #expect(try findings(bench.tenant, AuditHead(sequence: 9, hash: head.hash)) == ["audit/9 cut_off"])
+    #expect(try findings("ten_gone", head) == ["audit/7 cut_off"])
+  }
+
   @Test func anotherDefaultTenant() throws {
     let done = Waiter<TenantRow>()
     bench.service.createTenant(name: "second", by: bench.principal, requestID: "r") { done.give($0.mapError { $0 }) }
