@@ -10,7 +10,7 @@ package enum TableSchemas {
       """
       A merge patch: objects merge, lists are replaced, null resets. Members of the other agent kind are ignored; naming another kind starts \
       over. Members of an older `schema_version` migrate first.
-      """, ["anyOf": [settings("openhands", .sparse), settings("acp", .sparse)]]),
+      """, ["anyOf": [settings("openhands", .sparse), settings("acp", .sparse), older]]),
     "ConversationSettings": SchemaWriter(form: .answer).record(ConversationTables.record),
     "ConversationSettingsDiff": described(
       "A merge patch; a null at the top is a value.", SchemaWriter(form: .sparse).record(ConversationTables.record)),
@@ -44,6 +44,12 @@ package enum TableSchemas {
       ["anyOf": [profile(AgentProfile.openHands, .whole), profile(AgentProfile.acp, .whole)]]),
   ]
 
+  /// A document of an older version may hold other shapes.
+  private static let older: JSONValue = [
+    "type": "object", "required": ["schema_version"],
+    "properties": ["schema_version": ["anyOf": [["type": "integer", "minimum": 0, "maximum": 4], ["type": "null"]]]],
+  ]
+
   private static func settings(_ kind: JSONString, _ form: SchemaWriter.Form) -> JSONValue {
     let writer = SchemaWriter(form: form, references: form == .answer ? stored : patches)
     return AgentTables.record(kind: kind, now: "").map { writer.record($0) } ?? [:]
@@ -64,7 +70,7 @@ package enum TableSchemas {
     let own =
       form == .answer
       ? [
-        Field("schema_version", .integer(version), 2), Field("id", .text(minimum: 36), ""), Field("name", .text(minimum: 1), ""),
+        Field("schema_version", .integer(version), 2), Field("id", .text(minimum: 1), ""), Field("name", .text(minimum: 1), ""),
         Field("revision", .integer(.atLeast(0)), 0),
       ]
       : [

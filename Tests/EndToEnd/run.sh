@@ -18,7 +18,7 @@ module() {
   ran=$(sed -n 's/^Ran \([0-9]*\) tests\{0,1\} in .*/\1/p' "$report" | tail -1)
   if [ $status -eq 0 ] && [ -n "$ran" ]; then
     passed=$((passed + ran))
-    grep -E '^Ran |skipped' "$report"
+    grep -E '^Ran |skipped|COFFER_SEED=' "$report"
   else
     bad=$(grep -E '^(FAIL|ERROR): ' "$report" | awk '{print $2}' | sort -u | wc -l)
     [ "$bad" -gt 0 ] || bad=1
@@ -60,6 +60,14 @@ if real=$(Tests/RealServer/environment.sh); then
   PYTHON=$real module test_real_moving
 else
   echo "not run: the tests against the OpenHands client library and agent server"
+fi
+
+echo "== test_openapi"
+if generator=$(Tests/Schemathesis/environment.sh); then
+  PYTHON=$generator module test_openapi
+else
+  operations=$(grep -c 'Entry(methods:' Sources/SettingsAPI/Route.swift)
+  echo "not run: the requests that schemathesis makes for $operations operations"
 fi
 
 recordings=Tests/Conformance/recordings
