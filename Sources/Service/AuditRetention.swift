@@ -35,7 +35,7 @@ extension Desk {
   package func auditCut(tenant: String, before: String) throws(ServiceError) -> AuditCut? {
     let checkpoint = try auditCheckpoint(tenant: tenant)
     var walk = AuditWalk(tenant: tenant, checkpoint: checkpoint, root: service.vault.root)
-    var chain = ChainState(tenant: tenant, isDefault: tenant == service.defaultTenant)
+    var chain = ChainState(tenant: tenant, isDefault: tenant == service.defaultTenant, kept: nil)
     if let checkpoint = walk.checkpoint { chain.resume(behind: AuditHead(sequence: checkpoint.sequence, hash: checkpoint.hash)) }
     var through: AuditMark?
     var (count, isOld, hasMore): (Int64, Bool, Bool) = (0, true, false)

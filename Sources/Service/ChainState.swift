@@ -21,7 +21,7 @@ struct ChainState {
   /// The first entries were cut; what only they said of the rows is said again behind the cut.
   private var isCut = false
 
-  init(tenant: String, isDefault: Bool, kept: AuditHead?) {
+  init(tenant: String, isDefault: Bool, kept: AuditHead? = nil) {
     self.tenant = tenant
     self.isDefault = isDefault
     self.kept = kept
