@@ -73,7 +73,7 @@ enum AgentTables {
     let slash = UInt8(ascii: "/")
     let parts = subdir.utf8.split(separator: slash, omittingEmptySubsequences: false).map { JSONString(utf8: Array($0)) }
     return !filename.utf8.contains(slash) && !filename.utf8.contains(0x5C) && filename != "." && filename != ".."
-      && subdir.utf8.first != slash && subdir != "." && !parts.contains("..")
+      && !subdir.isBlank && subdir.utf8.first != slash && subdir != "." && !parts.contains("..")
   }
 
   private static let fileSecretDefaults: JSONValue = [
@@ -124,7 +124,7 @@ enum AgentTables {
     Field("max_output_tokens", .integer(.atLeast(1)), .null),
     Field("model_canonical_name", .text(), .null),
     Field("api_mode", .choice(["auto", "chat", "responses"]), "auto"),
-    Field("capability_overrides", .map(.either(.boolean, .text())), [:]),
+    Field("capability_overrides", .map(.either(.text(), .boolean)), [:]),
     Field("extra_headers", .headerMap, .null),
     Field("input_cost_per_token", .number(.atLeast(0)), .null),
     Field("output_cost_per_token", .number(.atLeast(0)), .null),
@@ -153,7 +153,9 @@ enum AgentTables {
   ]) { llm in
     guard let model = llm["model"]?.string else { return false }
     if let window = llm["max_input_tokens"]?.number?.int64, window < smallestWindow { return false }
-    if model.utf8.starts(with: "azure".utf8), llm["api_version"]?.isNull == true { llm["api_version"] = "2024-12-01-preview" }
+    if model.utf8.starts(with: "azure".utf8), llm["api_version"].map({ $0.isNull || $0 == "" }) ?? true {
+      llm["api_version"] = "2024-12-01-preview"
+    }
     if model.utf8.starts(with: "openai/".utf8), let url = llm["base_url"]?.string,
       url == "https://api.openai.com" || url == "https://api.openai.com/"
     {
@@ -166,7 +168,7 @@ enum AgentTables {
 
   static func context(_ now: JSONString) -> Record {
     Record([
-      Field("skills", .list(.object), []),
+      Field("skills", .list(.record(skill)), []),
       Field("system_message_suffix", .text(), .null),
       Field("user_message_suffix", .text(), .null),
       Field("load_user_skills", .boolean, false),
@@ -182,7 +184,7 @@ enum AgentTables {
       guard let skills = context["skills"]?.array, let disabled = context["disabled_skills"]?.array else { return false }
       var names: Set<JSONString> = []
       for skill in skills {
-        guard let name = skill.object?["name"]?.string, !name.utf8.isEmpty, names.insert(name).inserted else { return false }
+        guard let name = skill.object?["name"]?.string, names.insert(name).inserted else { return false }
       }
       context["skills"] = .array(skills.filter { skill in !disabled.contains { $0 == skill.object?["name"] } })
       return true
@@ -192,7 +194,30 @@ enum AgentTables {
   private static let marketplace = Record([
     Field("name", .text(), nil), Field("source", .text(), nil), Field("ref", .text(), .null), Field("repo_path", .text(), .null),
     Field("auto_load", .either(.list(.text()), .boolean), false),
+  ]) { marketplace in
+    guard let path = marketplace["repo_path"]?.string else { return true }
+    let parts = path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).map { JSONString(utf8: Array($0)) }
+    return !path.utf8.isEmpty && path.utf8.first != UInt8(ascii: "/") && !parts.contains("..")
+  }
+
+  /// A skill as the agent server prints it. Its tools and resources are kept as they came.
+  private static let skill = Record([
+    Field("name", .text(), nil), Field("content", .text(), nil), Field("trigger", trigger, .null), Field("source", .text(), .null),
+    Field("mcp_tools", .object, .null), Field("inputs", .list(.record(skillInput)), []), Field("is_agentskills_format", .boolean, false),
+    Field("version", .text(), "1.0.0"), Field("description", .text(), .null), Field("license", .text(), .null),
+    Field("compatibility", .text(), .null), Field("metadata", .object, .null), Field("allowed_tools", .list(.text()), .null),
+    Field("disable_model_invocation", .boolean, false), Field("resources", .object, .null),
   ])
+
+  private static let skillInput = Record([Field("name", .text(), nil), Field("description", .text(), nil)])
+
+  private static let trigger = Shape.tagged(
+    .init(
+      member: "type", fallback: nil,
+      variants: [
+        Shape.Variant("keyword", Record([Field("type", .choice(["keyword"]), nil), Field("keywords", .list(.text()), nil)])),
+        Shape.Variant("task", Record([Field("type", .choice(["task"]), nil), Field("triggers", .list(.text()), nil)])),
+      ]))
 
   static let condenser = Shape.tagged(
     .init(

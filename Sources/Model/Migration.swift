@@ -80,7 +80,7 @@ private enum HostedModels {
 private enum MCPMigration {
   private static let known: Set<JSONString> = [
     "url", "transport", "type", "command", "args", "env", "cwd", "description", "icon", "timeout", "sse_read_timeout", "keep_alive",
-    "headers", "auth", "api_key", "oauth_credentials", "enabled",
+    "headers", "auth", "authentication", "api_key", "oauth_credentials", "enabled",
   ]
 
   static func servers(_ config: JSONObject) -> JSONObject {
@@ -100,22 +100,22 @@ private enum MCPMigration {
     var server = old
     if let type = server["type"] {
       server["type"] = nil
-      if server["transport"] == nil { server["transport"] = type }
+      if server["transport"] == nil { server["transport"] = type == "shttp" ? "http" : type }
     }
-    if server["transport"] == "shttp" { server["transport"] = "http" }
     let credentials = server["oauth_credentials"]?.object
     server["oauth_credentials"] = nil
+    let authentication = server["authentication"]?.object
+    server["authentication"] = nil
     let apiKey = server["api_key"]
     server["api_key"] = nil
     switch server["auth"] {
-    case .string("oauth")?: server["auth"] = .object(oauth(authentication: nil, credentials))
+    case .string("oauth")?: server["auth"] = .object(oauth(authentication, credentials))
     case .string(let text)? where !text.utf8.isEmpty: server["auth"] = ["strategy": "bearer", "value": .string(text)]
-    case .object(let auth)? where auth["strategy"] == nil && (auth["type"] == nil || auth["type"] == "oauth"):
-      server["auth"] = .object(oauth(authentication: auth, credentials))
-    case .object?: break
-    default:
+    // The current shape, or what validation refuses.
+    case .object?, .string?, .number?, .bool?, .array?: break
+    case nil, .null?:
       server["auth"] = nil
-      if let key = apiKey?.string {
+      if let key = apiKey?.string, !key.utf8.isEmpty {
         server["auth"] = ["strategy": "api_key", "value": .string(key)]
       } else {
         moveAuthorization(&server)
@@ -124,29 +124,33 @@ private enum MCPMigration {
     return server
   }
 
-  private static func oauth(authentication: JSONObject?, _ credentials: JSONObject?) -> JSONObject {
+  /// `credentials` is collections of entries, `mcp-oauth-token` of what ends in `/tokens` and two more.
+  private static func oauth(_ authentication: JSONObject?, _ credentials: JSONObject?) -> JSONObject {
     var auth = JSONObject(uniqueMembers: [.init(name: "strategy", value: "oauth2")])
     if var authentication {
       if authentication["type"] == nil { authentication["type"] = "oauth" }
       auth["authentication"] = .object(authentication)
     }
     var state = JSONObject()
-    for member in credentials?.members ?? [] {
-      let value = member.value.object?["value"] ?? member.value
-      let key = member.name.text
-      let part: JSONString? =
-        if key.hasPrefix("mcp-oauth-token-expiry"), key.hasSuffix("/token_expiry") {
-          "token_expires_at"
-        } else if key.hasPrefix("mcp-oauth-token"), key.hasSuffix("/tokens") {
-          "tokens"
-        } else if key.hasPrefix("mcp-oauth-client-info"), key.hasSuffix("/client_info") {
-          "client_info"
-        } else { nil }
-      if let part, state[part] == nil { state[part] = part == "token_expires_at" ? value.object?["expires_at"] ?? value : value }
+    for (part, collection, ending) in stateParts {
+      let entries = credentials?[collection]?.object?.members ?? []
+      guard let entry = entries.first(where: { $0.name.text.hasSuffix(ending) }) else { continue }
+      let value = entry.value.object?["value"] ?? entry.value
+      // What is no record of tokens is none.
+      if part == "token_expires_at" {
+        state[part] = value.object?["expires_at"] ?? value
+      } else if value.object != nil {
+        state[part] = value
+      }
     }
     if !state.isEmpty { auth["state"] = .object(state) }
     return auth
   }
+
+  private static let stateParts: [(part: JSONString, collection: JSONString, ending: String)] = [
+    ("tokens", "mcp-oauth-token", "/tokens"), ("client_info", "mcp-oauth-client-info", "/client_info"),
+    ("token_expires_at", "mcp-oauth-token-expiry", "/token_expiry"),
+  ]
 
   /// A header named authorization becomes the strategy that says the same.
   private static func moveAuthorization(_ server: inout JSONObject) {
@@ -155,8 +159,10 @@ private enum MCPMigration {
     else { return }
     headers[header.name] = nil
     server["headers"] = headers.isEmpty ? nil : .object(headers)
-    if text.utf8.starts(with: "Bearer ".utf8) {
-      server["auth"] = ["strategy": "bearer", "value": .string(JSONString(utf8: Array(text.utf8.dropFirst(7))))]
+    if text.isBlank { return }
+    let value = text.utf8.dropFirst(7).drop { $0 == 0x20 }
+    if text.text.lowercased().hasPrefix("bearer "), !value.isEmpty {
+      server["auth"] = ["strategy": "bearer", "value": .string(JSONString(utf8: Array(value)))]
     } else {
       server["auth"] = [
         "strategy": "header", "headers": .object(JSONObject(uniqueMembers: [.init(name: header.name, value: .string(text))])),

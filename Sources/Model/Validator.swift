@@ -231,7 +231,13 @@ enum SecretSources {
   static let lookup = Record([
     Field("kind", .choice(["LookupSecret"]), nil), Field("url", .text(minimum: 1), nil), Field("headers", .headerMap, [:]),
     Field("description", .text(), .null),
-  ])
+  ]) { source in
+    // A secret header without a value is none.
+    let headers = source["headers"]?.object?.members ?? []
+    source["headers"] = .object(
+      JSONObject(uniqueMembers: headers.filter { !SecretLike.matches($0.name) || !($0.value.string?.isBlank ?? true) }))
+    return true
+  }
 }
 
 extension JSONString {

@@ -52,7 +52,12 @@ private func redacted(_ document: SettingsDocument) throws -> JSONValue {
     "{\"llm\":{\"temperature\":1e999}}", "{\"llm\":{\"temperature\":\"0x10\"}}", "{\"llm\":{\"temperature\":\"inf\"}}",
     "{\"llm\":{\"num_retries\":\"7.\"}}", "{\"llm\":{\"num_retries\":\"1__0\"}}", "{\"llm\":{\"num_retries\":\"_1\"}}",
     "{\"llm\":{\"num_retries\":-9223372036854775809}}", "{\"llm\":{\"num_retries\":1e300}}", "{\"llm\":{\"max_input_tokens\":16383}}",
-    "{\"mcp_config\":{\"a\":{\"url\":\"u\",\"auth\":{\"strategy\":\"header\",\"headers\":null}}}}", "{\"tools\":[{\"name\":\" \"}]}",
+    "{\"mcp_config\":{\"a\":{\"url\":\"u\",\"auth\":{\"strategy\":\"header\",\"headers\":null}}}}",
+    "{\"agent_context\":{\"skills\":[{\"name\":\"a\"}]}}",
+    "{\"agent_context\":{\"skills\":[{\"name\":\"a\",\"content\":\"c\",\"trigger\":{\"type\":\"x\"}}]}}",
+    "{\"agent_context\":{\"registered_marketplaces\":[{\"name\":\"n\",\"source\":\"s\",\"repo_path\":\"../x\"}]}}",
+    "{\"agent_context\":{\"registered_marketplaces\":[{\"name\":\"n\",\"source\":\"s\",\"repo_path\":\"\"}]}}",
+    "{\"tools\":[{\"name\":\" \"}]}",
     "{\"tools\":{}}", "{\"agent\":5}", "{\"agent_kind\":\"robot\"}",
     "{\"agent_kind\":5}", "{\"mcp_config\":{\"a\":{\"unknown\":1}}}", "{\"mcp_config\":{\"a\":{\"transport\":\"stdio\"}}}",
     "{\"mcp_config\":{\"a\":{\"transport\":\"http\"}}}", "{\"mcp_config\":{\"a\":{\"url\":\"u\",\"enabled\":null}}}",
@@ -70,6 +75,8 @@ private func redacted(_ document: SettingsDocument) throws -> JSONValue {
     ("{\"llm\":{\"num_retries\":9223372036854775807,\"timeout\":\" +007.0 \"}}", ["num_retries": 9_223_372_036_854_775_807, "timeout": 7]),
     // White space of any script is none of a secret.
     ("{\"llm\":{\"api_key\":\"\u{A0}\u{2003}\\u001f\"}}", ["api_key": nil]),
+    ("{\"llm\":{\"capability_overrides\":{\"a\":\"yes\",\"b\":1}}}", ["capability_overrides": ["a": "yes", "b": true]]),
+    ("{\"llm\":{\"model\":\"azure/x\",\"api_version\":\"\"}}", ["api_version": "2024-12-01-preview"]),
     ("{\"llm\":{\"model\":\"azure/x\"}}", ["api_version": "2024-12-01-preview"]),
     ("{\"llm\":{\"model\":\"openai/x\",\"base_url\":\"https://api.openai.com/\"}}", ["base_url": nil]),
     ("{\"llm\":null}", ["model": "gpt-5.5"]),
@@ -79,6 +86,18 @@ private func redacted(_ document: SettingsDocument) throws -> JSONValue {
   func converts(_ diff: String, _ expected: JSONValue) throws {
     let llm = try plain(apply(agent: diff))["llm"]
     for member in expected.object?.members ?? [] { #expect(llm[member.name] == member.value) }
+  }
+
+  @Test func aSkillIsShownWhole() throws {
+    let context = try plain(apply(agent: #"{"agent_context":{"skills":[{"name":"","content":"c","odd":1}]}}"#))["agent_context"]
+    let skill = try #require(context["skills"].array?.first?.object)
+    #expect(skill["version"] == "1.0.0" && skill["inputs"] == [] && skill["trigger"] == .null && skill.count == 15)
+  }
+
+  @Test func aSecretHeaderOfALookupWithoutAValueIsNone() throws {
+    let source = #"{"kind":"LookupSecret","url":"https://x/y","headers":{"X-Api-Key":"","Plain":""}}"#
+    let context = try plain(apply(agent: #"{"agent_context":{"secrets":{"A":"# + source + "}}}"))["agent_context"]
+    #expect(context["secrets"]["A"]["headers"] == ["Plain": ""])
   }
 
   @Test func wholeNumbersKeepEveryDigit() throws {
@@ -188,6 +207,46 @@ private func redacted(_ document: SettingsDocument) throws -> JSONValue {
       servers["d"]["auth"] == ["strategy": "header", "headers": ["Authorization": "Basic y"]] && servers["d"]["headers"] == ["X": "z"])
     #expect(servers["shttp"]["url"] == "https://mcp.linear.app/mcp")
     #expect(servers.object?.members.last?.name == "shttp")
+  }
+
+  private static let servers: [(String, JSONValue)] = [
+    (#"{"headers":{"authorization":"BEARER  x"}}"#, ["auth": ["strategy": "bearer", "value": "x"]]),
+    (#"{"headers":{"Authorization":"Bearer "}}"#, ["auth": ["strategy": "header", "headers": ["Authorization": "Bearer "]]]),
+    (#"{"headers":{"Authorization":""}}"#, [:]), (#"{"api_key":""}"#, [:]), (#"{"auth":null}"#, [:]),
+    (
+      #"{"auth":"oauth","authentication":{"client_id":"c"}}"#,
+      ["auth": ["strategy": "oauth2", "authentication": ["type": "oauth", "client_id": "c"]]]
+    ),
+    (
+      """
+      {"auth":"oauth","oauth_credentials":{"mcp-oauth-token":{"https://u/tokens":{"value":{"access_token":"t"}}},
+       "mcp-oauth-client-info":{"https://u/client_info":{"client_secret":"s"}},
+       "mcp-oauth-token-expiry":{"https://u/token_expiry":{"value":{"expires_at":5}}}}}
+      """,
+      [
+        "auth": [
+          "strategy": "oauth2",
+          "state": [
+            "tokens": ["access_token": "t"], "client_info": ["client_secret": "s"],
+            "token_expires_at": .number(JSONNumber(validated: Array("5.0".utf8))),
+          ],
+        ]
+      ]
+    ),
+  ]
+
+  @Test(arguments: servers)
+  func olderServersMigrate(_ server: String, _ expected: JSONValue) throws {
+    let diff = "{\"schema_version\":4,\"mcp_config\":{\"a\":\(server)}}"
+    let members = expected.object?.members ?? []
+    let result = try plain(apply(agent: diff))["mcp_config"]["a"]
+    #expect(result.object?.count == members.count + 1)
+    for member in members { #expect(result[member.name] == member.value) }
+  }
+
+  @Test(arguments: [#"{"url":"u","transport":"shttp"}"#, #"{"auth":""}"#, #"{"auth":5}"#, #"{"auth":{"type":"oauth"}}"#])
+  func olderServersThatAreRefused(_ server: String) {
+    #expect(throws: SettingsError.invalid) { try apply(agent: "{\"schema_version\":4,\"mcp_config\":{\"a\":\(server)}}") }
   }
 }
 
