@@ -229,7 +229,7 @@ internal import Threads
     case .refused(let refusal, let call):
       shared.count(.refusal)
       connection.state.withLock { $0.isBusy = true }
-      if connection.reply(handler.refuse(refusal), to: call) { look(connection) }
+      if connection.reply(handler.refuse(refusal, requestID: call.requestID), to: call) { look(connection) }
     case .request(let request, var call):
       shared.count(.request)
       beginTurn()

@@ -11,7 +11,7 @@ package protocol RequestHandler: AnyObject {
   /// What the request turned out to be that was handled last; asked before the next one.
   var lastMark: RequestMark { get }
   /// The answer to a request that never became one.
-  func refuse(_ refusal: RequestRefusal) -> Response
+  func refuse(_ refusal: RequestRefusal, requestID: String) -> Response
   /// The answer when whoever was to answer later has dropped the request.
   var abandoned: Response { get }
 }

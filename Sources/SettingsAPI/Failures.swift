@@ -138,14 +138,21 @@ enum Failure {
     }
   }
 
-  /// The one mapping from requests that never became one.
-  static func response(_ refusal: RequestRefusal) -> Response {
-    switch refusal {
-    case .invalidPath: response(.badRequest, "The path is not valid.")
-    case .invalidRequest: response(.badRequest, "The request is not valid.")
-    case .incompleteBody: response(.badRequest, "The body ended before its announced length.")
-    case .bodyTooLarge: response(Status(413), "The body is longer than 1048576 bytes.")
-    case .headerTooLarge: response(Status(431), "A header field is too long.")
-    }
+  /// The one mapping from requests that never became one: the members of both dialects.
+  static func response(_ refusal: RequestRefusal, requestID: String, at time: String) -> Response {
+    let (status, code, text): (Int, JSONValue, JSONValue) =
+      switch refusal {
+      case .invalidPath: (400, "invalid_path", "The path is not valid.")
+      case .invalidRequest: (400, "bad_request", "The request is not valid.")
+      case .incompleteBody: (400, "bad_request", "The body ended before its announced length.")
+      case .bodyTooLarge: (413, "body_too_large", "The body is longer than 1048576 bytes.")
+      case .headerTooLarge: (431, "bad_request", "A header field is too long.")
+      }
+    return body(
+      Status(status),
+      [
+        "detail": text, "message": text, "code": code, "status": .number(JSONNumber(status)),
+        "requestId": .string(JSONString(requestID)), "timestamp": .string(JSONString(time)),
+      ])
   }
 }

@@ -36,7 +36,11 @@ package final class SettingsAPI {
     }
   }
 
-  package func refuse(_ refusal: RequestRefusal) -> Response { Failure.response(refusal) }
+  /// The answer to a request that never became one, whichever dialect it was meant for: both find their members.
+  package func refuse(_ refusal: RequestRefusal, requestID: String) -> Response {
+    let time = UTCTime(unixMicroseconds: desk.service.now() * 1000)
+    return Failure.response(refusal, requestID: requestID, at: time.text)
+  }
 
   private func routed(_ request: Request) -> Answer {
     lastPattern = router.pattern(of: request.target)

@@ -58,6 +58,6 @@ final class Handler: RequestHandler {
       pattern: pattern.map { offset + $0 + 1 } ?? 0, tenant: desk.caller?.tenant ?? "", keyID: desk.caller?.keyID ?? "")
   }
 
-  func refuse(_ refusal: RequestRefusal) -> Response { settings.refuse(refusal) }
+  func refuse(_ refusal: RequestRefusal, requestID: String) -> Response { settings.refuse(refusal, requestID: requestID) }
   var abandoned: Response { settings.abandoned }
 }

@@ -13,7 +13,7 @@ private final class MarkingHandler: RequestHandler {
 
   func turnBegins() {}
   func turnEnds() {}
-  func refuse(_ refusal: RequestRefusal) -> Response { Response(status: Status(400)) }
+  func refuse(_ refusal: RequestRefusal, requestID: String) -> Response { Response(status: Status(400)) }
   var abandoned: Response { Response(status: Status(503)) }
 
   func handle(_ request: Request) -> Answer {

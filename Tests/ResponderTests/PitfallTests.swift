@@ -19,7 +19,7 @@ private final class TurnHandler: RequestHandler {
   func turnBegins() { counter.begun.add(1, ordering: .sequentiallyConsistent) }
   func turnEnds() { counter.ended.add(1, ordering: .sequentiallyConsistent) }
   func handle(_ request: Request) -> Answer { echo.handle(request) }
-  func refuse(_ refusal: RequestRefusal) -> Response { echo.refuse(refusal) }
+  func refuse(_ refusal: RequestRefusal, requestID: String) -> Response { echo.refuse(refusal, requestID: requestID) }
   var abandoned: Response { echo.abandoned }
 }
 
