@@ -1,0 +1,166 @@
+import Store
+import TestSupport
+import Testing
+
+/// What every store must do for the scoped dialect; run here against SQLite.
+@Suite struct ScopedStoreConformance {
+  private let directory = TemporaryDirectory()
+  private static let place = ScopeKey(tenant: "t1", scope: "team", scopeID: "s1")
+
+  private func open() throws -> SQLiteStore {
+    let store = try SQLiteStore(directory: directory.path + "/store")
+    try store.perform { try $0.insert(TenantRow(id: "t1", name: "one", createdAt: 1, activeKEKVersion: 1, settings: "{}", mac: [1])) }
+    return store
+  }
+
+  private static func secret(_ id: String, _ incarnation: UInt64, in place: ScopeKey = place, deletedAt: Int64? = nil) -> ScopedSecretRow {
+    ScopedSecretRow(
+      place: place, secretID: id, incarnation: incarnation, name: "n", category: "c", tags: "[]", revision: .max, kekVersion: 2,
+      createdAt: 1, updatedAt: 2, createdBy: "x", updatedBy: "y", deletedAt: deletedAt, purgeAfter: deletedAt.map { $0 + 10 }, mac: [3])
+  }
+
+  private static func field(_ key: String, _ version: UInt64, _ state: FieldRow.State, incarnation: UInt64 = .max) -> FieldRow {
+    FieldRow(
+      tenant: "t1", incarnation: incarnation, fieldKey: key, version: version, state: state, sensitivity: "encrypted", dataKeyID: [7],
+      kekVersion: 1, createdAt: 5, createdBy: "x", purgeAfter: nil, mac: [8], sealed: [9, 9])
+  }
+
+  @Test func structureComesBackAsItWent() throws {
+    let store = try open()
+    defer { store.close() }
+    let team = TeamRow(tenant: "t1", id: "team_1", name: "n", createdAt: 1, mac: [1])
+    let project = ProjectRow(tenant: "t1", id: "proj_1", name: "n", team: nil, createdAt: 1, mac: [1])
+    let agent = AgentRow(tenant: "t1", id: "agt_1", name: "n", description: "", createdAt: 1, createdBy: "x", disabledAt: 4, mac: [1])
+    let member = MembershipRow(
+      tenant: "t1", agent: "agt_1", scope: "team", scopeID: "team_1", role: "reader", priority: -1, expiresAt: nil, createdAt: 1, mac: [1])
+    let invite = InviteRow(
+      tenant: "t1", id: "i1", label: "l", digest: [1], memberships: "[]", expiresAt: 1, maxUses: 2, uses: 0, createdAt: 1,
+      createdBy: "x", revokedAt: nil, mac: [1])
+    let part = AgentKeyPart(agent: "agt_1", parent: "", grants: "{}", createdBy: "x", maxUses: 3, isRetiring: true)
+    let key = APIKeyRow(
+      id: "k1", tenant: "t1", kind: "agent", role: "", name: "n", digest: [1], createdAt: 1, expiresAt: 2, revokedAt: nil, agent: part,
+      mac: [1])
+    let answer = IdempotencyRow(tenant: "t1", id: [1], bodyDigest: [2], status: 200, entityTag: "", body: [3], createdAt: 4)
+    let use = KeyUseRow(tenant: "t1", id: "k1", lastUsedAt: 1, uses: 2)
+    try store.perform { transaction in
+      try transaction.put(team)
+      try transaction.put(project)
+      try transaction.put(agent)
+      try transaction.put(member)
+      try transaction.put(invite)
+      try transaction.insert(key)
+      try transaction.put(answer)
+      try transaction.put(use)
+    }
+    let reader = try store.makeReader()
+    #expect(try reader.tenant("t1")?.settings == "{}")
+    #expect(try reader.team(tenant: "t1", id: "team_1") == team && reader.teams(tenant: "t1", after: "", limit: 9) == [team])
+    #expect(try reader.project(tenant: "t1", id: "proj_1") == project && reader.projects(tenant: "t1", after: "", limit: 9) == [project])
+    #expect(try reader.agent(tenant: "t1", id: "agt_1") == agent && reader.agents(tenant: "t1", after: "agt_1", limit: 9).isEmpty)
+    #expect(try reader.memberships(tenant: "t1", agent: "agt_1") == [member])
+    #expect(try reader.members(tenant: "t1", scope: "team", scopeID: "team_1", limit: 9) == [member])
+    #expect(try reader.invite("i1") == invite && reader.invites(tenant: "t1", after: "", limit: 9) == [invite])
+    #expect(try reader.apiKey("k1") == key && reader.apiKeys(tenant: "t1", agent: "agt_1", after: "", limit: 9) == [key])
+    #expect(try reader.idempotentAnswer(tenant: "t1", id: [1]) == answer)
+    #expect(try reader.keyUse(tenant: "t1", id: "k1") == use)
+    try store.perform { transaction in
+      #expect(try transaction.deleteTeam(tenant: "t1", id: "team_1") && !transaction.deleteTeam(tenant: "t1", id: "team_1"))
+      #expect(try transaction.deleteProject(tenant: "t1", id: "proj_1") && transaction.deleteAgent(tenant: "t1", id: "agt_1"))
+      #expect(try transaction.deleteMembership(tenant: "t1", agent: "agt_1", scope: "team", scopeID: "team_1"))
+      try transaction.forgetAnswers(tenant: "t1", before: 4, limit: 9)
+      #expect(try transaction.idempotentAnswer(tenant: "t1", id: [1]) != nil)
+      try transaction.forgetAnswers(tenant: "t1", before: 5, limit: 9)
+      #expect(try transaction.idempotentAnswer(tenant: "t1", id: [1]) == nil)
+    }
+  }
+
+  @Test func deletedSecretsStayBesideTheLiveOne() throws {
+    let store = try open()
+    defer { store.close() }
+    let other = ScopeKey(tenant: "t1", scope: "team", scopeID: "s2")
+    let (live, first, second) = (Self.secret("a", 1), Self.secret("a", .max, deletedAt: 5), Self.secret("a", 3, deletedAt: 6))
+    try store.perform { transaction in
+      for row in [first, live, second, Self.secret("b", 4), Self.secret("a", 5, in: other)] { try transaction.put(row) }
+    }
+    let reader = try store.makeReader()
+    #expect(try reader.scopedSecret(Self.place, id: "a") == live)
+    #expect(try reader.scopedSecret(Self.place, id: "A") == nil)
+    #expect(try reader.deletedSecrets(Self.place, id: "a", limit: 9) == [second, first])
+    #expect(try reader.scopedSecrets(Self.place, after: "", limit: 9).map(\.secretID) == ["a", "b"])
+    #expect(try reader.scopedSecrets(Self.place, after: "a", limit: 1).map(\.secretID) == ["b"])
+    #expect(try reader.dueSecrets(tenant: "t1", before: 15, limit: 9) == [first])
+    let all = try reader.allSecrets(after: ScopeKey(tenant: "t1", scope: "", scopeID: ""), id: "", limit: 9)
+    #expect(all.map(\.secretID) == ["a", "a", "a", "b", "a"])
+    #expect(try reader.allSecrets(after: Self.place, id: "b", limit: 9).map(\.place) == [other])
+    try store.perform { transaction in
+      try transaction.delete(live)
+      #expect(try transaction.scopedSecret(Self.place, id: "a") == nil)
+      #expect(try transaction.resize(Self.place, by: 2) == 2)
+      #expect(try transaction.resize(Self.place, by: -1) == 1)
+      #expect(try transaction.scopeSize(other) == 0)
+    }
+    #expect(throws: StoreError.conflict) { try store.perform { try $0.delete(live) } }
+  }
+
+  @Test func fieldsAndTheirVersions() throws {
+    let store = try open()
+    defer { store.close() }
+    try store.perform { transaction in
+      try transaction.put(Self.secret("a", .max))
+      for row in [
+        Self.field("f", 3, .current), Self.field("f", 2, .retained), Self.field("f", 1, .destroyed), Self.field("g", 9, .removed),
+        Self.field("f", 1, .current, incarnation: 1),
+      ] { try transaction.put(row) }
+    }
+    let reader = try store.makeReader()
+    let found = try #require(try reader.scopedField(Self.place, secret: "a", key: "f"))
+    #expect(found.0 == Self.secret("a", .max) && found.1 == Self.field("f", 3, .current))
+    #expect(try reader.scopedField(Self.place, secret: "a", key: "none")?.1 == nil)
+    #expect(try reader.scopedField(Self.place, secret: "none", key: "f") == nil)
+    #expect(try reader.fields(tenant: "t1", incarnation: .max, withValues: true).map(\.version) == [3, 9])
+    #expect(try reader.fields(tenant: "t1", incarnation: .max, withValues: false).allSatisfy { $0.sealed.isEmpty })
+    #expect(try reader.fieldVersions(tenant: "t1", incarnation: .max, key: "f", limit: 9).map(\.version) == [2, 1])
+    #expect(try reader.fieldVersion(tenant: "t1", incarnation: .max, key: "f", version: 2)?.state == .retained)
+    #expect(try reader.fieldVersion(tenant: "t1", incarnation: .max, key: "f", version: 3) == nil)
+    try store.perform { transaction in
+      try transaction.deleteFieldVersion(tenant: "t1", incarnation: .max, key: "f", version: 1)
+      #expect(try transaction.fieldVersions(tenant: "t1", incarnation: .max, key: "f", limit: 9).map(\.version) == [2])
+      try transaction.deleteFields(tenant: "t1", incarnation: .max)
+      #expect(try transaction.field(tenant: "t1", incarnation: .max, key: "f") == nil)
+      #expect(try transaction.field(tenant: "t1", incarnation: 1, key: "f") != nil)
+    }
+  }
+
+  @Test func aDataKeyIsThereOnceForGood() throws {
+    let store = try open()
+    defer { store.close() }
+    var row = DataKeyRow(
+      tenant: "t1", id: [1, 2], incarnation: .max, fieldKey: "f", fieldVersion: 1, digest: [3], kekVersion: 1, boundAt: 4, mac: [5])
+    let first = row
+    try store.perform { try $0.insert(first) }
+    #expect(throws: StoreError.conflict) { try store.perform { try $0.insert(first) } }
+    row.fieldVersion = 2
+    let second = row
+    try store.perform { try $0.update(second) }
+    #expect(try store.makeReader().dataKey(tenant: "t1", id: [1, 2]) == second)
+    #expect(try store.makeReader().dataKey(tenant: "t2", id: [1, 2]) == nil)
+  }
+
+  @Test func historyIsNewestFirstAndOfOneSecret() throws {
+    let store = try open()
+    defer { store.close() }
+    try store.perform { transaction in
+      for sequence in 1...6 as ClosedRange<Int64> {
+        try transaction.append(
+          AuditRow(
+            tenant: "t1", sequence: sequence, at: "at", actorType: "a", actorID: "", keyID: "", action: "x",
+            scope: sequence == 4 ? "" : "team", scopeID: "s1", secretID: sequence == 5 ? "other" : "a", fieldKey: "", revision: "",
+            outcome: "allowed", requestID: "r", details: "", hash: [], mac: []))
+      }
+    }
+    let reader = try store.makeReader()
+    #expect(try reader.auditEntries(Self.place, secret: "a", before: .max, limit: 2).map(\.sequence) == [6, 3])
+    #expect(try reader.auditEntries(Self.place, secret: "a", before: 3, limit: 9).map(\.sequence) == [2, 1])
+    #expect(try reader.auditHead(tenant: "t1")?.at == "at")
+  }
+}
