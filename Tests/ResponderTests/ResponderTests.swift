@@ -10,7 +10,9 @@ import Testing
 final class EchoHandler: RequestHandler {
   func turnBegins() {}
   func turnEnds() {}
-  func refuse(_ refusal: RequestRefusal, requestID: String) -> Response { Response(status: Status(400), body: .bytes(Array("\(refusal)".utf8))) }
+  func refuse(_ refusal: RequestRefusal, requestID: String) -> Response {
+    Response(status: Status(400), body: .bytes(Array("\(refusal)".utf8)))
+  }
   var abandoned: Response { Response(status: Status(503), body: .bytes(Array("abandoned".utf8))) }
 
   func handle(_ request: Request) -> Answer {
