@@ -66,10 +66,15 @@ package final class AdminAPI {
 
   /// Route, then key, then body, as in the other dialects.
   private func routed(_ request: Request) throws(AdminFailure) -> Answer {
+    lastPattern = nil
+    guard request.target.segments.allSatisfy(\.isPlainSegment) else { throw .refused(Refusal(.invalidPath)) }
     lastPattern = router.pattern(of: request.target)
     switch router.match(request.target, request.method, at: lastPattern) {
     case .notFound, .trailingSlash: throw .noRoute
-    case .methodNotAllowed(let allow): throw .methodNotAllowed(allow: allow)
+    case .methodNotAllowed(let allow):
+      let allow = allow + ", OPTIONS"
+      guard request.method == .options else { throw .methodNotAllowed(allow: allow) }
+      return .now(Response(status: Status(204), headers: [("Allow", allow)]))
     case .found(let route, let parameters):
       let principal = try principal(of: request)
       guard let role = principal.role, route.admits(role, request.method) else {

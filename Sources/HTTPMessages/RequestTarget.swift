@@ -66,3 +66,10 @@ package struct RequestTarget: Sendable, Equatable {
     }
   }
 }
+
+extension [UInt8] {
+  /// No slash, backslash or control character hides in a decoded segment.
+  package var isPlainSegment: Bool {
+    allSatisfy { $0 >= 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "\\") }
+  }
+}

@@ -32,7 +32,7 @@ package final class ScopedAPI {
 
   private func routed(_ request: Request) throws(ScopedFailure) -> Answer {
     lastPattern = nil
-    guard request.target.segments.allSatisfy(Self.isPlain) else { throw ScopedFailure(code: .invalidPath) }
+    guard request.target.segments.allSatisfy(\.isPlainSegment) else { throw ScopedFailure(code: .invalidPath) }
     lastPattern = router.pattern(of: request.target)
     switch router.match(request.target, request.method, at: lastPattern) {
     case .notFound, .trailingSlash: throw ScopedFailure(code: .notFound)
@@ -46,11 +46,6 @@ package final class ScopedAPI {
       if route == .enrol { return try enrol(request) }
       return try keyed(route, parameters, request)
     }
-  }
-
-  /// No slash, backslash or control character may hide in a segment.
-  private static func isPlain(_ segment: [UInt8]) -> Bool {
-    segment.allSatisfy { $0 >= 0x20 && $0 != 0x7F && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: "\\") }
   }
 
   private func keyed(_ route: ScopedRoute, _ parameters: [String], _ request: Request) throws(ScopedFailure) -> Answer {

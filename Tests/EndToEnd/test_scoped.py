@@ -514,3 +514,103 @@ class StrictnessTests(ScopedTestCase):
             self.assertNotIn(canary.encode(), answer.body)
             self.assertIsNone(re.search(rb"agk_[0-9A-Za-z]{16}_", answer.body))
             self.assertEqual({"message", "code", "status", "requestId", "timestamp"} - set(answer.json()), set())
+
+
+class LimitTests(ScopedTestCase):
+    """Section 8, with the limits on as they are by default."""
+
+    options = ()
+
+    def test_budgets_and_failed_credentials(self):
+        agent = self.agent(rateLimit={"reads": {"perSecond": 1, "burst": 3}})
+        answers = [agent.ask("GET", "/agent/identity/whoami") for _ in range(5)]
+        self.assertEqual([answer.status for answer in answers], [200, 200, 200, 429, 429])
+        self.assertEqual([answer.header("X-RateLimit-Remaining") for answer in answers], ["2", "1", "0", "0", "0"])
+        self.assertEqual((answers[0].header("X-RateLimit-Limit"), answers[4].header("Retry-After")), ("3", "1"))
+        self.assertEqual(answers[4].json()["code"], "rate_limited")
+        budgets = agent.call("GET", "/agent/identity/limits")["budgets"]
+        self.assertEqual((budgets["reads"]["remaining"], budgets["writes"]["limit"]), (0, 50))
+        # One key never uses up another's budget, and failures never that of a good key from the same address.
+        other = self.agent("other")
+        failures = [self.ask("GET", "/agent/identity/whoami", headers=[("Authorization", "Bearer agk_x")], key=None) for _ in range(12)]
+        self.assertEqual([answer.status for answer in failures], [401] * 10 + [429] * 2)
+        self.assertIsNone(failures[0].header("X-RateLimit-Limit"))
+        self.assertIsNotNone(failures[11].header("Retry-After"))
+        other.call("GET", "/agent/identity/whoami")
+
+
+class KeyTests(ScopedTestCase):
+    def test_a_revocation_holds_on_the_next_request(self):
+        """T73."""
+        agent = self.agent()
+        for _ in range(20):
+            agent.call("GET", "/agent/identity/whoami")
+        self.operator("POST", self.below("agents/%s/keys/%s/revoke" % (agent.id, agent.key_id)))
+        for _ in range(20):
+            agent.call("GET", "/agent/identity/whoami", status=401, code="key_revoked")
+
+    def test_networks(self):
+        inside = self.agent("inside", cidrs=["127.0.0.0/8"])
+        outside = self.agent("outside", cidrs=["192.0.2.0/24"])
+        made = inside.call("POST", "/agent/identity/tokens", {"name": "t", "ttlSeconds": 60, "cidrs": ["192.0.2.0/24"]})
+        child = Agent(self, {"id": inside.id, "key": made["token"], "keyId": made["tokenId"]})
+        for agent in (outside, child):
+            agent.call("GET", "/agent/identity/whoami", status=401, code="unauthenticated")
+
+
+class MatrixTests(ScopedTestCase):
+    """T70: every route for callers who may not take it, on one kept connection each."""
+
+    SECRET = "/agent/secrets/{scope}/{id}/s"
+    FIELD = SECRET + "/fields/f"
+    ROUTES = [
+        ("GET", "/agent/identity/whoami", None), ("GET", "/agent/identity/limits", None),
+        ("POST", "/agent/identity/tokens", {"name": "t", "ttlSeconds": 60}), ("DELETE", "/agent/identity/tokens/key_0", None),
+        ("GET", "/agent/secrets/scopes", None), ("GET", "/agent/secrets/effective", None), ("GET", "/agent/secrets/effective/s", None),
+        ("GET", "/agent/secrets/effective/s/fields/f", None), ("GET", "/agent/secrets/{scope}/{id}", None), ("GET", SECRET, None),
+        ("PUT", SECRET, {}), ("PATCH", SECRET, {"category": "token"}), ("DELETE", SECRET, None), ("GET", SECRET + "/history", None),
+        ("GET", FIELD, None), ("PUT", FIELD, {"sensitivity": "plaintext", "value": "x"}), ("DELETE", FIELD, None),
+        ("GET", FIELD + "/versions", None), ("POST", FIELD + "/rollback", {"fieldVersion": 1}),
+        ("POST", "/agent/secrets/generate-data-key", {}), ("POST", "/agent/secrets/decrypt-data-key", {}),
+    ]  # fmt: skip
+
+    def calls(self, scope, identifier):
+        for method, target, body in self.ROUTES:
+            if target.endswith("data-key"):
+                body = {"scope": scope, "scopeId": identifier, "secretId": "s", "fieldKey": "f", "dataKeyCiphertext": "AAAA"}
+            yield method, target.format(scope=scope, id=identifier), body
+
+    def outcome(self, agent, call):
+        answer = agent.ask(*call)
+        return answer.status, answer.json().get("code")
+
+    def test_callers_without_the_right(self):
+        owner, revoked = self.agent("owner"), self.agent("revoked")
+        self.operator("POST", self.below("agents/%s/keys/%s/revoke" % (revoked.id, revoked.key_id)))
+        keys = {"none": "", "wrong": owner.key[:-1], "revoked": revoked.key, "admin": self.coffer.keys["adminKey"]}
+        expected = {"none": (401, "unauthenticated"), "wrong": (401, "unauthenticated"), "revoked": (401, "key_revoked"),
+                    "admin": (403, "wrong_key_kind")}  # fmt: skip
+        for name, key in keys.items():
+            caller = Agent(self, {"id": owner.id, "key": key, "keyId": ""})
+            for call in self.calls("agent", owner.id):
+                self.assertEqual(self.outcome(caller, call), expected[name], (name, call))
+
+    def test_scopes_of_others(self):
+        """Parent, sibling and foreign scopes: whatever the route, one answer; a parent may be read."""
+        team, sibling = self.team("parent"), self.project("sibling")
+        project = self.project("own", team)
+        agent = self.agent()
+        self.join(agent, "project", project, "manager")
+        stranger = self.operator("POST", "/tenants", {"name": "foreign of " + self.id()}, status=201)["id"]
+        for scope, identifier in (("project", sibling), ("org", stranger), ("team", self.team("foreign", stranger))):
+            for call in self.calls(scope, identifier):
+                if identifier in call[1] or call[1].endswith("data-key"):
+                    self.assertEqual(self.outcome(agent, call), (403, "scope_forbidden"), call)
+        for call in self.calls("team", team):
+            if team not in call[1] and not call[1].endswith("data-key"):
+                continue
+            status, code = self.outcome(agent, call)
+            changes = call[0] != "GET" and not call[1].endswith("decrypt-data-key")
+            self.assertEqual((status, code)[1] == "capability_missing", changes, call)
+        for call in self.calls("project", project):
+            self.assertNotIn(self.outcome(agent, call)[0], (401, 403), call)

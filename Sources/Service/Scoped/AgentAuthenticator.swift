@@ -32,6 +32,7 @@ struct AgentAuthenticator {
   private func caller(_ row: APIKeyRow, _ kind: APIKeyKind, _ address: String) throws(ScopedFailure) -> AgentCaller {
     guard let part = row.agent, var grants = KeyGrants(stored: part.grants) else { throw ScopedFailure(code: .unavailable) }
     var ends = [row.expiresAt]
+    var networks = [grants.networks]
     if kind == .child {
       // What the parent has lost, the child has lost.
       guard let parent = try scoped({ try store.apiKey(part.parent) }), try scoped({ try service.vault.verify(parent) }),
@@ -39,9 +40,11 @@ struct AgentAuthenticator {
       else { throw ScopedFailure(code: .unauthenticated) }
       try check(parent)
       ends.append(parent.expiresAt)
+      networks.append(given.networks)
       grants.narrow(by: given)
     }
-    guard service.allows(address, grants.networks) else { throw ScopedFailure(code: .unauthenticated) }
+    let known = networks.compactMap { $0 }
+    guard known.allow(address) else { throw ScopedFailure(code: .unauthenticated) }
     return try scoped {
       let tenant = try service.vault.verifiedTenant(row.tenant, in: store)
       let settings = try service.vault.settings(of: row.tenant, in: store)
@@ -57,7 +60,7 @@ struct AgentAuthenticator {
         principal: Principal(tenant: row.tenant, actor: .agent, actorID: agent.id, keyID: "key_" + row.id, level: .masked),
         agentName: agent.name, tenantName: tenant.name, keyID: row.id, grants: grants, access: Access(facts), settings: settings,
         expiresAt: row.expiresAt, isRetiring: part.isRetiring, isChild: kind == .child, maxUses: part.maxUses,
-        validUntil: ends.compactMap { $0 }.min())
+        networks: known, validUntil: ends.compactMap { $0 }.min())
     }
   }
 }
@@ -68,9 +71,13 @@ extension KeyGrants {
     capabilities.formIntersection(other.capabilities)
     if let limit = other.scopes { scopes = scopes.map { $0.filter(limit.contains) } ?? limit }
     if let limit = other.secretIDs { secretIDs = secretIDs.map { $0.filter(limit.contains) } ?? limit }
-    networks = networks ?? other.networks
     if rates.isEmpty { rates = other.rates }
   }
+}
+
+extension [[Network]] {
+  /// Whether the address is in one network of each list.
+  func allow(_ address: String) -> Bool { allSatisfy { list in list.contains { $0.contains(address) } } }
 }
 
 /// A membership with the names that its scope has now.
@@ -80,8 +87,6 @@ struct KnownMembership {
 }
 
 extension Service {
-  func allows(_ address: String, _ networks: [Network]?) -> Bool { networks?.contains { $0.contains(address) } ?? true }
-
   /// The memberships of an agent that hold now. One whose team or project is gone counts for nothing.
   func memberships(of agent: AgentRow, in store: any StoreReading) throws -> [KnownMembership] {
     var known: [KnownMembership] = []
@@ -119,7 +124,7 @@ extension Desk {
     guard let snapshot = reader.snapshot else { return try authenticator.caller(token, address: address) }
     let digest = SHA256.digest(token)
     if let known = memory.caller(digest, in: snapshot, now: service.now()) {
-      guard service.allows(address, known.grants.networks) else { throw ScopedFailure(code: .unauthenticated) }
+      guard known.networks.allow(address) else { throw ScopedFailure(code: .unauthenticated) }
       return known
     }
     let caller = try authenticator.caller(token, address: address)

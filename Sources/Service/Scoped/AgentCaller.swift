@@ -19,6 +19,8 @@ package struct AgentCaller: Sendable {
   /// A short-lived token: it makes no further ones.
   package let isChild: Bool
   package let maxUses: Int64?
+  /// Of the key, and of the key it came from: each must hold the client's address.
+  let networks: [[Network]]
   /// When something of all this ends by itself: until then, and within one snapshot, it holds.
   let validUntil: Int64?
 
