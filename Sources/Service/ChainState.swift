@@ -17,7 +17,7 @@ struct ChainState {
   private(set) var head = AuditHead(sequence: 0, hash: [])
   private(set) var entries = 0
   private var rows: [String: Known] = [:]
-  private var scoped: [String: (state: ScopedSecret, isSeen: Bool)] = [:]
+  private var scoped: [String: (state: ScopedSecret, sequence: Int64, isSeen: Bool)] = [:]
   /// The first entries were cut; what only they said of the rows is said again behind the cut.
   private var isCut = false
 
@@ -48,10 +48,18 @@ struct ChainState {
       rows = [:]
       scoped = [:]
     }
-    if let change = Self.scopedChange(row) { scoped[change.place] = (change.state, scoped[change.place]?.isSeen ?? false) }
+    if let change = Self.scopedChange(row) { take(change.state, of: change.place, from: row) }
     for change in AuditEvent.rows(in: row.details) {
+      if let place = Self.scopedPlace(in: change.place) {
+        if let state = change.state { take(ScopedSecret(revision: state.version, isLive: true), of: place, from: row) }
+        continue
+      }
       rows[change.place] = Known(state: change.state, sequence: row.sequence, isSeen: rows[change.place]?.isSeen ?? false)
     }
+  }
+
+  private mutating func take(_ state: ScopedSecret, of place: String, from row: AuditRow) {
+    scoped[place] = (state, row.sequence, scoped[place]?.isSeen ?? false)
   }
 
   /// Compares a stored row with what the chain says; nil when they agree.
@@ -64,7 +72,7 @@ struct ChainState {
 
   /// The same for a live secret of the scoped dialect.
   mutating func seeScoped(_ place: String, _ revision: UInt64) -> VerificationFinding.Problem? {
-    guard let known = scoped[place] else { return isCut ? nil : .unknown }
+    guard let known = scoped[place] else { return .unknown }
     scoped[place]?.isSeen = true
     guard known.state.isLive else { return .deletedBefore }
     return known.state.revision == revision ? nil : .notTheNewest
@@ -77,9 +85,13 @@ struct ChainState {
 
   /// What only entries up to `sequence` say of rows that are there, in order of the place.
   func rows(namedUpTo sequence: Int64) -> [RowChange] {
-    rows.compactMap { place, known in
+    let plain = rows.compactMap { place, known in
       known.sequence <= sequence ? known.state.map { RowChange(place: place, state: $0) } : nil
-    }.sorted { $0.place < $1.place }
+    }
+    let live = scoped.compactMap { place, known in
+      known.sequence <= sequence && known.state.isLive ? RowChange(scoped: place, revision: known.state.revision) : nil
+    }
+    return (plain + live).sorted { $0.place < $1.place }
   }
 
   /// Rows that should be there and were not seen, in order.

@@ -11,6 +11,11 @@ extension ChainState {
 
   static func scopedPlace(_ scope: String, _ scopeID: String, _ secret: String) -> String { "\(scope)/\(scopeID)/\(secret)" }
 
+  /// The place of a secret of the scoped dialect that an entry names among rows; nil for the row of another kind.
+  static func scopedPlace(in place: String) -> String? {
+    place.hasPrefix(RowChange.scopedPrefix) ? String(place.dropFirst(RowChange.scopedPrefix.count)) : nil
+  }
+
   /// The newest revision that an entry names, when it changed a secret.
   static func scopedChange(_ row: AuditRow) -> (place: String, state: ScopedSecret)? {
     guard !row.scope.isEmpty, row.outcome == AuditEvent.Outcome.allowed.rawValue, let revision = UInt64(row.revision) else { return nil }
@@ -22,6 +27,15 @@ extension ChainState {
     case "secret.deleted": return (place, ScopedSecret(revision: revision, isLive: false))
     default: return nil
     }
+  }
+}
+
+extension RowChange {
+  static let scopedPrefix = "scoped_secrets/"
+
+  /// As a cut names it again: elsewhere the columns of an entry say which secret changed.
+  init(scoped place: String, revision: UInt64) {
+    self.init(place: Self.scopedPrefix + place, state: RowState(incarnation: 0, version: revision))
   }
 }
 
