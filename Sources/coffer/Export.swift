@@ -104,7 +104,11 @@ final class FreshFolder {
       guard unsafe rename(path, kept) == 0 else { throw Self.failed(path) }
       old = kept
     }
-    guard unsafe rename(temporary, path) == 0 else { throw Self.failed(path) }
+    guard unsafe rename(temporary, path) == 0 else {
+      let trouble = Self.failed(path)
+      if let old { unsafe rename(old, path) }
+      throw trouble
+    }
     made = []
     try Self.sync(path + "/..")
     return old

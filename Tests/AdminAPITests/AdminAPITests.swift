@@ -238,6 +238,9 @@ struct AdminKeepingTests {
     #expect(try data(bench.send(.post, "/admin/v1/keys/\(id)/rotate", #"{"overlapSeconds":0}"#))["replaces"]?.object?["revokedAt"] != .null)
     #expect(try bench.send(.post, "/admin/v1/keys/\(id)/rotate").0 == 409)
     #expect(try bench.send(.post, "/admin/v1/keys/0000000000000000/rotate").0 == 404)
+    let admin = try data(bench.send(.post, keys, #"{"kind":"admin","name":"a"}"#))
+    let newAdmin = try data(bench.send(.post, "/admin/v1/keys/\(admin["id"]?.string?.text ?? "")/rotate"))
+    #expect(newAdmin["kind"] == "admin" && newAdmin["role"] == admin["role"] && newAdmin["key"]?.string?.text.hasPrefix("adk_") == true)
     #expect(try bench.send(.post, "/admin/v1/keys/\(id)/rotate", #"{"overlapSeconds":-1}"#).0 == 400)
     #expect(try bench.send(.get, "/admin/v1/tenants/default/audit").1.contains("key.rotate"))
   }
