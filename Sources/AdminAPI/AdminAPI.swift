@@ -130,6 +130,8 @@ package final class AdminAPI {
     case .verify: return try verify(request)
     case .importOpenHands: return try importOpenHands(try tenant(parameters), request)
     case .exportOpenHands: return try exportOpenHands(try tenant(parameters), request)
+    case .conversations: return .now(try conversations(try tenant(parameters), request))
+    case .revokeConversation: return try revokeConversation(parameters, try tenant(parameters), request, principal)
     case .wireKeys: return .now(ok(wireKeys(), request))
     case .rotateWireKey: return try rotateWireKey(request, principal)
     case .retireWireKey: return try retireWireKey(parameters.first ?? "", request, principal)

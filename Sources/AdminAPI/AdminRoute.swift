@@ -12,6 +12,7 @@ enum AdminRoute: Sendable {
   case wireKeys, rotateWireKey, retireWireKey
   case backUp, verify
   case structure(StructureRoute)
+  case conversations, revokeConversation
 
   struct Entry: Sendable {
     let methods: [HTTPMethod]
@@ -52,6 +53,8 @@ enum AdminRoute: Sendable {
     Entry(methods: [.post], pattern: "/admin/v1/tenants/{tenant}/audit/trim", route: .trimAudit),
     Entry(methods: [.post], pattern: "/admin/v1/tenants/{tenant}/import/openhands", route: .importOpenHands),
     Entry(methods: [.post], pattern: "/admin/v1/tenants/{tenant}/export/openhands", route: .exportOpenHands),
+    Entry(methods: [.get], pattern: "/admin/v1/tenants/{tenant}/conversations", route: .conversations),
+    Entry(methods: [.delete], pattern: "/admin/v1/tenants/{tenant}/conversations/{id}", route: .revokeConversation),
     Entry(methods: [.get], pattern: "/admin/v1/wire-keys", route: .wireKeys),
     Entry(methods: [.post], pattern: "/admin/v1/wire-keys/rotate", route: .rotateWireKey),
     Entry(methods: [.delete], pattern: "/admin/v1/wire-keys/{id}", route: .retireWireKey),

@@ -72,6 +72,8 @@ package struct ConversationSummary: Sendable {
   package let createdAt: Int64
   package let expiresAt: Int64
   package let usesLeft: Int64
+  /// What a list goes on after.
+  package var name: String { ConversationGrant.name(conversation, keyID) }
 }
 
 extension Service {

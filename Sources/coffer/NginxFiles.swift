@@ -58,8 +58,7 @@ struct NginxFiles {
         server {
       \(listen)
           include \(shared)/coffer-server.conf;
-        }
-      \(lookupServer)
+        }\(lookupServer)
       }
 
       """
@@ -68,6 +67,7 @@ struct NginxFiles {
   private var lookupServer: String {
     guard let lookups else { return "" }
     return """
+
         server {
           listen \(lookups);
           server_name "";

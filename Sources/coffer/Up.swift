@@ -16,11 +16,14 @@ struct Up: ParsableCommand {
   @Option(help: "The certificate's key (PEM).") var key: String?
   @Option(help: "An OpenHands agent server that conversations go to: http://HOST:PORT or unix:/PATH.") var agentServer: String?
   @Option(help: "A file of mode 0600 with that server's own session key.") var agentServerKeyFile: String?
+  @Option(help: "With --https: where that server looks up secrets over plain HTTP, on ADDRESS:PORT of this machine.")
+  var lookups = "127.0.0.1:8099"
   @Flag(help: "Ask no key of anyone who reaches the address. Only with --http.") var insecureOpen = false
 
   func validate() throws {
     if insecureOpen, http == nil { throw ValidationError("--insecure-open goes with --http on a loopback address only") }
     if let http, !Self.isLoopback(http) { throw ValidationError("--http takes a loopback address: plain HTTP must not leave the machine") }
+    if !Self.isLoopback(lookups) { throw ValidationError("--lookups takes a loopback address") }
     if agentServer == nil, agentServerKeyFile != nil { throw ValidationError("--agent-server-key-file goes with --agent-server") }
     if (certificate == nil) != (key == nil) { throw ValidationError("--certificate and --key go together") }
   }
@@ -37,7 +40,7 @@ struct Up: ParsableCommand {
     if !NewStore.exists(in: directory) { shown = try NewStore.make(in: directory) }
     var files = NginxFiles(directory: directory, listener: try listener(directory), shared: try NginxFiles.shippedFiles())
     // Over plain HTTP the agent server reaches this very address; TLS with a self-signed certificate it would refuse.
-    if agentServer != nil, http == nil { files.lookups = Self.lookupAddress }
+    if agentServer != nil, http == nil { files.lookups = lookups }
     let main = try files.write()
     var supervisor = try Supervisor(directory: directory)
     try supervisor.startResponder(isOpen: insecureOpen, options: agentServerOptions, environment: environment)
@@ -52,12 +55,10 @@ struct Up: ParsableCommand {
     throw ExitCode(supervisor.superviseToTheEnd())
   }
 
-  private static let lookupAddress = "127.0.0.1:8099"
-
   private var agentServerOptions: [String] {
     guard let agentServer else { return [] }
     let key = agentServerKeyFile.map { ["--agent-server-key-file", Folder.absolute($0)] } ?? []
-    return ["--agent-server", agentServer, "--lookup-url", "http://" + (http ?? Self.lookupAddress)] + key
+    return ["--agent-server", agentServer, "--lookup-url", "http://" + (http ?? lookups)] + key
   }
 
   private var url: String { http.map { "http://\($0)" } ?? "https://\(https)" }

@@ -44,6 +44,7 @@ modules=(
   test_audit
   test_hostile_body
   test_canary
+  test_conversations
   test_doctor
   test_looking_inside
   test_parallel
