@@ -34,6 +34,9 @@ modules=(
   test_settings
   test_tenants
   test_scoped
+  test_scoped_contract
+  test_agent_commands
+  test_operator_commands
   test_keeping
   test_wire_keys
   test_moving

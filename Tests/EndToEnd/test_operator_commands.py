@@ -1,0 +1,106 @@
+"""The operator's commands of the scoped dialect, with a running server and without one."""
+
+import json
+import re
+import unittest
+
+from contract_harness import Agent
+from coffer_harness import Coffer
+
+
+class OperatorCommandTests(unittest.TestCase):
+    def setUp(self):
+        self.coffer = Coffer(options=("--insecure-open",))
+        self.addCleanup(self.coffer.destroy)
+        self.coffer.init()
+
+    def do(self, *words, check=True):
+        result = self.coffer.command(*words, "--dir", self.coffer.folder, check=check)
+        return result.stdout.strip() if check else result
+
+    def rows(self, *words):
+        return [json.loads(line) for line in self.do(*words, "--json").splitlines()]
+
+    def structure(self):
+        team = self.do("team", "create", "Platform")
+        project = self.do("project", "create", "Checkout", "--team", team)
+        agent = self.do("agent", "create", "build-bot", "--description", "builds")
+        for made, prefix in ((team, "team_"), (project, "proj_"), (agent, "agt_")):
+            self.assertRegex(made, "^%s[0-9a-z]{26}$" % prefix)
+        self.do("member", "add", agent, "project", project, "--role", "writer", "--priority", "3")
+        return team, project, agent
+
+    def test_structure_without_a_server(self):
+        team, project, agent = self.structure()
+        self.assertEqual([row["name"] for row in self.rows("team", "list")], ["Platform"])
+        self.assertEqual([(row["id"], row["teamId"]) for row in self.rows("project", "list")], [(project, team)])
+        self.assertEqual([row["name"] for row in self.rows("agent", "list")], ["build-bot"])
+        self.assertEqual(
+            [(row["scope"], row["scopeId"], row["role"], row["priority"]) for row in self.rows("member", "list", agent)],
+            [("project", project, "writer", 3)])  # fmt: skip
+        self.do("team", "rename", team, "Core")
+        self.do("project", "rename", project, "Pay")
+        self.assertIn("Core", self.do("team", "list"))
+        self.assertIn("Pay", self.do("project", "list"))
+        refused = self.do("team", "delete", team, check=False)
+        self.assertEqual(refused.returncode, 1, refused.stderr)
+        self.do("project", "move", project)
+        self.do("team", "delete", team)
+        self.do("member", "remove", agent, "project", project)
+        self.assertEqual(self.rows("member", "list", agent), [])
+        access = json.loads(self.do("agent", "access", agent))
+        self.assertTrue(access)
+        settings = json.loads(self.do("tenant", "settings", "set", "retainVersions=2", "plaintextPolicy=deny"))
+        self.assertEqual((settings["retainVersions"], settings["plaintextPolicy"]), (2, "deny"))
+        self.assertEqual(json.loads(self.do("tenant", "settings", "get"))["retainVersions"], 2)
+        wrong = self.do("tenant", "settings", "set", "retainVersions=51", check=False)
+        self.assertEqual(wrong.returncode, 1)
+        self.assertEqual(self.coffer.command("verify", "--dir", self.coffer.folder).returncode, 0)
+
+    def test_keys_invites_and_secrets_of_a_running_server(self):
+        _, _, agent = self.structure()
+        self.coffer.up()
+        made = json.loads(self.do("agent", "key", "create", agent, "--expires", "1h", "--json"))
+        self.assertRegex(made["key"], r"^agk_")
+        tenant = self.rows("tenant", "list")[0]["id"]
+        client = Agent(self.coffer, tenant, agent, made["key"])
+        self.addCleanup(client.close)
+        client.create(client.own, "acme", fields=[{"key": "k", "sensitivity": "plaintext", "value": "value-of-acme"}])
+        client.set_sealed(client.own, "acme", "sealed", b"value")
+        listed = self.do("secret", "list", "--json") + self.do("secret", "show", "agent", agent, "acme")
+        self.assertIn("acme", listed)
+        self.assertNotIn("value-of-acme", listed)
+        client.data("DELETE", client.own + "/acme")
+        self.do("secret", "restore", "agent", agent, "acme")
+        self.assertEqual(client.open(client.own, "acme", "sealed"), b"value")
+        client.data("DELETE", client.own + "/acme")
+        self.assertEqual(self.do("secret", "purge", "agent", agent, "acme", "--confirm", "wrong", check=False).returncode, 64)
+        self.do("secret", "purge", "agent", agent, "acme", "--confirm", "acme")
+        self.assertNotEqual(self.do("secret", "restore", "agent", agent, "acme", check=False).returncode, 0)
+
+        rotated = self.do("agent", "key", "rotate", agent, made["id"], "--grace", "1h")
+        self.assertEqual(client("GET", "/agent/identity/whoami").header("X-Key-Deprecated"), "true")
+        self.do("agent", "key", "revoke", agent, made["id"])
+        self.assertEqual(client("GET", "/agent/identity/whoami").status, 401)
+        client.key = rotated.splitlines()[0]
+        self.assertEqual(client("GET", "/agent/identity/whoami").status, 200)
+        self.do("agent", "disable", agent)
+        self.assertEqual(client("GET", "/agent/identity/whoami").status, 401)
+        self.do("agent", "enable", agent)
+
+        team = self.rows("team", "list")[0]["id"]
+        token = self.do("invite", "create", "ci", "--membership", "team:%s:reader" % team, "--max-uses", "2").splitlines()[0]
+        enrolled = client.data("POST", "/agent/enroll", {"inviteToken": token, "agentName": "runner"})
+        self.assertTrue(enrolled["apiKey"].startswith("agk_"))
+        invite = self.rows("invite", "list")[0]
+        self.assertEqual(invite["uses"], 1)
+        self.assertNotIn(token, json.dumps(invite))
+        self.do("invite", "revoke", invite["id"])
+        self.assertEqual(client("POST", "/agent/enroll", {"inviteToken": token, "agentName": "late"}).status, 403)
+        verified = self.coffer.command("verify", "--dir", self.coffer.folder, check=False)
+        self.assertEqual(verified.returncode, 0, verified.stdout)
+        self.assertFalse(re.search("agk_[0-9A-Za-z]{16}_", self.coffer.output()))
+
+
+if __name__ == "__main__":
+    unittest.main()
