@@ -1,4 +1,4 @@
-/// `after` and `limit` of a list. Both are plain: a percent sign or a plus is no part of any id or number.
+/// `cursor` (or `after`) and `limit` of a list. Both are plain: a percent sign or a plus is no part of any id or number.
 struct AdminQuery {
   static let maximumLimit = 200
 
@@ -11,9 +11,9 @@ struct AdminQuery {
       let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
       guard pair.count == 2, seen.insert(pair[0]).inserted else { throw .invalid("Every parameter has one value and comes once.") }
       switch pair[0] {
-      case "after":
-        guard (1...64).contains(pair[1].utf8.count), pair[1].utf8.allSatisfy(Self.isIDByte) else {
-          throw .invalid("after must be the cursor of an earlier answer.")
+      case "cursor", "after":
+        guard after == nil, (1...64).contains(pair[1].utf8.count), pair[1].utf8.allSatisfy(Self.isIDByte) else {
+          throw .invalid("cursor must be the one of an earlier answer.")
         }
         after = String(pair[1])
       case "limit":
@@ -21,7 +21,7 @@ struct AdminQuery {
           throw .invalid("limit must be a number from 1 to \(Self.maximumLimit).")
         }
         limit = number
-      default: throw .invalid("The parameters are after and limit.")
+      default: throw .invalid("The parameters are cursor and limit.")
       }
     }
   }
@@ -29,7 +29,7 @@ struct AdminQuery {
   /// `after` as a sequence number.
   func afterSequence() throws(AdminFailure) -> Int64 {
     guard let after else { return 0 }
-    guard let number = Int64(after), number >= 0 else { throw .invalid("after must be the cursor of an earlier answer.") }
+    guard let number = Int64(after), number >= 0 else { throw .invalid("cursor must be the one of an earlier answer.") }
     return number
   }
 

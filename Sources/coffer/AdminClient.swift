@@ -196,16 +196,16 @@ enum AdminClient {
 /// Every page of a list.
 enum AdminList {
   static func all(_ path: String, directory: String, limit: Int = .max, _ each: (JSONObject) throws -> Void) throws {
-    var after: String?
+    var cursor: String?
     var left = limit
     while left > 0 {
-      let uri = path + "?limit=\(min(left, 200))" + (after.map { "&after=\($0)" } ?? "")
+      let uri = path + "?limit=\(min(left, 200))" + (cursor.map { "&cursor=\($0)" } ?? "")
       let page = try AdminClient.send(.get, uri, directory: directory)
       let rows = page["data"]?.array ?? []
       for row in rows { if let row = row.object { try each(row) } }
       left -= rows.count
-      guard let cursor = page["cursor"]?.string?.text, cursor != after else { return }
-      after = cursor
+      guard let next = page["cursor"]?.string?.text, next != cursor else { return }
+      cursor = next
     }
   }
 }

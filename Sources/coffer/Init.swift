@@ -12,15 +12,34 @@ internal import Threads
 struct Init: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Make a store, its keys and a configuration.",
-    discussion:
-      "The keys are shown once and kept nowhere. The root key is in DIR/keys/root.key: keep a copy of that file apart from the store.")
+    discussion: """
+      The keys are shown once and kept nowhere. The root key is in DIR/keys/root.key: keep a copy of that file apart from the store.
+
+      --from FILE makes tenants, teams, projects, agents and memberships as a JSON file names them. It works on a store that is there \
+      too, may be repeated, and deletes nothing; docs/operations.md has an example.
+      """)
 
   @OptionGroup var directory: DirectoryOption
   @Flag(help: "Print one JSON object with adminKey and sessionKey.") var json = false
+  @Option(help: "Make what this file declares.") var from: String?
 
   func run() throws {
-    let keys = try NewStore.make(in: directory.path)
-    if json { print(try keys.json) } else { print(try keys.text(directory: directory.path)) }
+    var declaration: Declaration?
+    if let from {
+      guard let text = Folder.read(from) else { throw Trouble("\(from) cannot be read") }
+      declaration = try Declaration(text)
+    }
+    if declaration == nil || !NewStore.exists(in: directory.path) {
+      let keys = try NewStore.make(in: directory.path)
+      if json { print(try keys.json) } else { print(try keys.text(directory: directory.path)) }
+    }
+    guard let declaration else { return }
+    var count = 0
+    try DeclaredStructure(directory: Folder.absolute(directory.path)).apply(declaration) { line in
+      count += 1
+      Notice.print("made: " + line)
+    }
+    if count == 0 { Notice.print("everything is there already") }
   }
 }
 

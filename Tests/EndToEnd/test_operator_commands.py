@@ -1,6 +1,7 @@
 """The operator's commands of the scoped dialect, with a running server and without one."""
 
 import json
+import os
 import re
 import unittest
 
@@ -56,6 +57,60 @@ class OperatorCommandTests(unittest.TestCase):
         wrong = self.do("tenant", "settings", "set", "retainVersions=51", check=False)
         self.assertEqual(wrong.returncode, 1)
         self.assertEqual(self.coffer.command("verify", "--dir", self.coffer.folder).returncode, 0)
+
+    DECLARED = {
+        "tenants": [
+            {
+                "name": "acme", "settings": {"retainVersions": 3}, "teams": ["Platform", "Web"],
+                "projects": [{"name": "Checkout", "team": "Platform"}, {"name": "Loose"}],
+                "agents": [
+                    {"name": "bot", "memberships": [{"project": "Checkout", "role": "writer", "priority": 2}, {"team": "Web", "role": "reader"}]},
+                    {"name": "idle", "description": "in no team"},
+                ],
+            },
+            {"name": "default", "teams": ["Ops"]},
+        ]
+    }  # fmt: skip
+
+    def declare(self, document, check=True):
+        file = os.path.join(self.coffer.home, "declared.json")
+        with open(file, "w", encoding="utf-8") as declared:
+            json.dump(document, declared)
+        return self.coffer.command("init", "--from", file, "--dir", self.coffer.folder, check=check)
+
+    def test_a_declared_structure(self):
+        self.coffer.up()
+        for round in ("offline store, server running", "again"):
+            result = self.declare(self.DECLARED)
+            self.assertEqual(result.stdout, "", round)
+            self.assertIn("made: tenant acme" if round != "again" else "everything is there already", result.stderr)
+        acme = next(row["id"] for row in self.rows("tenant", "list") if row["name"] == "acme")
+        self.assertEqual(sorted(row["name"] for row in self.rows("team", "list", "--tenant", acme)), ["Platform", "Web"])
+        projects = {row["name"]: row for row in self.rows("project", "list", "--tenant", acme)}
+        self.assertEqual((set(projects), projects["Loose"]["teamId"]), ({"Checkout", "Loose"}, None))
+        agents = {row["name"]: row["id"] for row in self.rows("agent", "list", "--tenant", acme)}
+        members = self.rows("member", "list", agents["bot"], "--tenant", acme)
+        self.assertEqual(sorted((row["scope"], row["role"], row["priority"]) for row in members), [("project", "writer", 2), ("team", "reader", 0)])
+        self.assertEqual(json.loads(self.do("tenant", "settings", "get", "--tenant", acme))["retainVersions"], 3)
+        self.assertEqual([row["name"] for row in self.rows("team", "list")], ["Ops"])
+        changed = json.loads(json.dumps(self.DECLARED))
+        changed["tenants"][0]["projects"][0]["team"] = "Web"
+        changed["tenants"][0]["agents"][0]["memberships"][1]["role"] = "manager"
+        told = self.declare(changed).stderr
+        self.assertEqual(told.count("made: "), 2, told)
+
+    def test_a_declaration_is_judged_before_anything_is_made(self):
+        for change, place in (
+            ({"tenants": [{"name": "x", "team": []}]}, "/tenants/0/team"), ({"tenants": [{"teams": ["a"]}]}, "/tenants/0/name"),
+            ({"tenants": [{"name": "x", "projects": [{"name": "p", "team": "none"}]}]}, "/tenants/0/projects/0/team"),
+            ({"tenants": [{"name": "x", "agents": [{"name": "a", "memberships": [{"team": "t", "role": "reader"}]}]}]}, "memberships/0"),
+            ({"tenants": [{"name": "x"}, {"name": "x"}]}, "/tenants"), ({"tenants": [{"name": "x", "teams": ["a", "a"]}]}, "/teams"),
+            ([], "the file"), ({"tenants": {}}, "/tenants"),
+        ):  # fmt: skip
+            result = self.declare(change, check=False)
+            self.assertEqual(result.returncode, 1, change)
+            self.assertIn(place, result.stderr)
+        self.assertEqual([row["name"] for row in self.rows("tenant", "list")], ["default"])
 
     def test_keys_invites_and_secrets_of_a_running_server(self):
         _, _, agent = self.structure()
