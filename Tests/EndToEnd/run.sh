@@ -62,6 +62,7 @@ echo "== the real client and server"
 if real=$(Tests/RealServer/environment.sh); then
   PYTHON=$real module test_real_client
   PYTHON=$real module test_real_moving
+  PYTHON=$real module test_real_conversations
 else
   echo "not run: the tests against the OpenHands client library and agent server"
 fi

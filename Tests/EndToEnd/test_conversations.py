@@ -294,7 +294,8 @@ class LookupTests(ConversationTestCase):
         self.assertEqual((self.last().method, self.last().target), ("DELETE", "/api/conversations/" + ID))
         for source in (sent["secrets"]["A"], sent["secrets"]["B"], later):
             self.assertEqual(self.looked_up(source).status, 401)
-        self.assertTrue(self.coffer.command("audit", "verify", "--dir", self.coffer.folder))
+        self.coffer.command("audit", "verify", "--dir", self.coffer.folder)
+        self.coffer.command("verify", "--dir", self.coffer.folder)
 
     def test_an_operator_ends_a_conversation_s_tokens(self):
         other = ID.replace("1", "3")

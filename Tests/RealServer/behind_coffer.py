@@ -21,7 +21,7 @@ from nginx_harness import end_with_parent, free_port  # noqa: E402
 UPSTREAM_KEY = "agent-server-session-key-6c1f"
 
 
-def agent_server(home, port, conversations):
+def agent_server(home, port, conversations, log=None):
     """The running process; it is ready when this returns."""
     environment = {
         "PATH": str(pathlib.Path(sys.executable).parent) + ":/usr/bin:/bin", "HOME": home, "LANG": "C.UTF-8",
@@ -31,7 +31,7 @@ def agent_server(home, port, conversations):
     }  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, "-m", "openhands.agent_server", "--host", "127.0.0.1", "--port", str(port)],
-        env=environment, cwd=home, stdin=subprocess.DEVNULL, preexec_fn=end_with_parent)  # fmt: skip
+        env=environment, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=end_with_parent)  # fmt: skip
     for _ in range(600):
         try:
             with urllib.request.urlopen("http://127.0.0.1:%d/ready" % port, timeout=5) as answer:
