@@ -73,10 +73,12 @@ class MetricsTests(CofferTestCase):
         return samples(self.coffer.command("metrics", "--dir", self.coffer.folder).stdout)
 
     def test_operators_only(self):
-        for headers in ({}, {"Authorization": "Bearer " + self.coffer.keys["sessionKey"]}, {"Authorization": "Bearer adk_x_y"}):
+        session = {"Authorization": "Bearer " + self.coffer.keys["sessionKey"]}
+        unknown = {"Authorization": "Bearer adk_x_y"}
+        # A key of another kind is known and may not.
+        for headers, status, code in (({}, 401, "unauthenticated"), (unknown, 401, "unauthenticated"), (session, 403, "wrong_key_kind")):
             answer = self.ask("GET", "/metrics", headers=headers)
-            self.assertEqual(answer.status, 401)
-            self.assertEqual(answer.json()["code"], "unauthenticated")
+            self.assertEqual((answer.status, answer.json()["code"]), (status, code))
         answer = self.ask("GET", "/metrics", headers={"Authorization": "Bearer " + self.coffer.keys["adminKey"]}, key=None)
         self.assertEqual(answer.status, 200)
         self.assertEqual(answer.header("Content-Type"), "text/plain; version=0.0.4; charset=utf-8")
