@@ -403,7 +403,7 @@ class TroubleTests(ConversationTestCase):
         answer = self.begin(start(), 502, ask=ask)
         self.assertIn("cannot be reached; nothing was sent", answer.json()["exception"])
         relayed = ask("GET", "/api/conversations/search")
-        self.assertEqual((relayed.status, relayed.json()["code"]), (502, "bad_gateway"))
+        self.assertEqual((relayed.status, relayed.json()["code"]), (502, "unavailable"))
         self.assertEqual(ask("DELETE", "/api/conversations/" + ID).status, 502)
 
     def test_frozen_with_many_waiting(self):
