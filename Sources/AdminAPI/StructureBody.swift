@@ -72,7 +72,7 @@ struct StructureBody {
 
   private func time(_ value: JSONValue, _ pointer: String, after now: Int64) throws(AdminFailure) -> Int64 {
     guard let time = value.string.flatMap({ UTCTime($0.text) }), time.unixMicroseconds / 1000 > now else {
-      throw .refused(.invalid(pointer, "an RFC 3339 time in UTC, in the future"))
+      throw .refused(.invalid(pointer, "an RFC 3339 time in the future"))
     }
     return time.unixMicroseconds / 1000
   }

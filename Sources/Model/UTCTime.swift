@@ -52,10 +52,10 @@ package struct UTCTime: Sendable, Equatable {
 }
 
 extension UTCTime {
-  /// Reads RFC 3339 in UTC: `2026-07-01T12:00:00Z`, with any fraction. nil for any other form.
+  /// Reads RFC 3339: `2026-07-01T12:00:00Z`, with any fraction, `Z` or an offset. nil for any other form.
   package init?(_ text: String) {
     let bytes = Array(text.utf8)
-    guard bytes.count >= 20, bytes.last == UInt8(ascii: "Z") || bytes.last == UInt8(ascii: "z") else { return nil }
+    guard bytes.count >= 20, bytes.count <= 40 else { return nil }
     func number(_ range: Range<Int>) -> Int64? {
       bytes[range].reduce(Int64?(0)) { sum, byte in (0x30...0x39).contains(byte) ? sum.map { $0 * 10 + Int64(byte - 0x30) } : nil }
     }
@@ -64,20 +64,35 @@ extension UTCTime {
       bytes[10] | 0x20 == UInt8(ascii: "t"), bytes[13] == 0x3A, bytes[16] == 0x3A, (1...12).contains(month), hour < 24, minute < 60,
       second < 60, (1...Self.days(of: month, in: year)).contains(day)
     else { return nil }
-    var fraction: Int64 = 0
-    if bytes.count > 20 {
-      guard bytes[19] == 0x2E, bytes.count > 21, let digits = number(20..<min(26, bytes.count - 1)), bytes.count <= 36,
-        bytes[20..<(bytes.count - 1)].allSatisfy({ (0x30...0x39).contains($0) })
-      else { return nil }
-      fraction = (0..<max(0, 6 - (bytes.count - 21))).reduce(digits) { value, _ in value * 10 }
+    var end = 19
+    if bytes[end] == UInt8(ascii: ".") {
+      end += 1
+      while end < bytes.count, (0x30...0x39).contains(bytes[end]) { end += 1 }
+      guard end > 20 else { return nil }
     }
+    guard let offset = Self.offset(bytes[end...]) else { return nil }
+    let digits = end > 20 ? min(6, end - 20) : 0
+    let fraction = (digits..<6).reduce(digits > 0 ? number(20..<(20 + digits)) ?? 0 : 0) { value, _ in value * 10 }
     // Days from the start of the era of 400 years that begins in March.
     let shifted = year - (month <= 2 ? 1 : 0)
     let era = (shifted >= 0 ? shifted : shifted - 399) / 400
     let yearOfEra = shifted - era * 400
     let dayOfYear = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1
     let days = era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
-    self.init(unixMicroseconds: (days * 86_400 + hour * 3600 + minute * 60 + second) * 1_000_000 + fraction)
+    self.init(unixMicroseconds: (days * 86_400 + hour * 3600 + minute * 60 + second - offset) * 1_000_000 + fraction)
+  }
+
+  /// Seconds ahead of UTC: `Z`, or a sign with hours and minutes.
+  private static func offset(_ text: ArraySlice<UInt8>) -> Int64? {
+    let text = Array(text)
+    if text.count == 1 { return text[0] | 0x20 == UInt8(ascii: "z") ? 0 : nil }
+    guard text.count == 6, text[3] == 0x3A, [0x2B, 0x2D].contains(text[0]),
+      [1, 2, 4, 5].allSatisfy({ (0x30...0x39).contains(text[$0]) })
+    else { return nil }
+    let hours = Int64(text[1] - 0x30) * 10 + Int64(text[2] - 0x30)
+    let minutes = Int64(text[4] - 0x30) * 10 + Int64(text[5] - 0x30)
+    guard hours < 24, minutes < 60 else { return nil }
+    return (hours * 3600 + minutes * 60) * (text[0] == 0x2D ? -1 : 1)
   }
 
   private static func days(of month: Int64, in year: Int64) -> Int64 {

@@ -44,10 +44,10 @@ struct Query {
     return UInt64(number)
   }
 
-  /// RFC 3339 in UTC, as Unix milliseconds.
+  /// RFC 3339, as Unix milliseconds.
   func time(_ name: String) throws(ScopedFailure) -> Int64? {
     guard let text = try one(name) else { return nil }
-    guard let time = UTCTime(text) else { throw invalid(name, "an RFC 3339 time in UTC") }
+    guard let time = UTCTime(text) else { throw invalid(name, "an RFC 3339 time") }
     return time.unixMicroseconds / 1000
   }
 

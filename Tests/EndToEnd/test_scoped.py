@@ -516,6 +516,67 @@ class StrictnessTests(ScopedTestCase):
             self.assertEqual({"message", "code", "status", "requestId", "timestamp"} - set(answer.json()), set())
 
 
+class AuditTests(ScopedTestCase):
+    """T90: what exposes, mints or changes is an entry, and without an entry there is no answer and no effect."""
+
+    def entries(self):
+        listed = self.operator("GET", self.below("audit"))
+        return [(row["action"], row["outcome"]) for row in listed]
+
+    def test_entries_are_the_requests_that_count(self):
+        agent = self.agent()
+        start = len(self.entries())
+        agent.call("PUT", agent.path("s"), {"fields": [{"key": "p", "sensitivity": "plaintext", "value": "x"}]})
+        agent.call("PUT", agent.path("s"), {"fields": [{"key": "p", "sensitivity": "plaintext", "value": "x"}]})
+        envelope = agent.store("s", "f", b"value")
+        for target in ("", "?limit=1"):
+            agent.call("GET", agent.path() + target)
+        agent.call("GET", agent.path("s") + "/fields/f")
+        agent.call("GET", agent.path("s") + "/fields/p")
+        agent.call("GET", agent.path("s"))
+        agent.unwrap("s", "f", envelope)
+        agent.unwrap("s", "f", {"dataKeyCiphertext": "AAAA"}, 400, "invalid_data_key")
+        agent.call("GET", "/agent/secrets/team/none", status=403)
+        self.assertEqual(self.entries()[start:], [
+            ("secret.created", "allowed"), ("field.set", "allowed"), ("data_key.generated", "allowed"), ("field.set", "allowed"),
+            ("field.read", "allowed"), ("secret.read", "allowed"), ("data_key.decrypted", "allowed"), ("data_key.refused", "denied"),
+            ("scope.denied", "denied")])  # fmt: skip
+        self.assertTrue(self.operator("POST", self.below("audit/verify"))["ok"])
+
+    def test_no_audit_no_answer(self):
+        coffer = self.coffer = self.fresh(options=self.options)
+        self.ask = coffer.client()
+        self.addCleanup(self.ask.close)
+        self.headers = [("Authorization", "Bearer " + coffer.keys["adminKey"])]
+        self.tenant = self.operator("POST", "/tenants", {"name": "first"}, status=201)["id"]
+        agent = self.agent()
+        agent.call("PUT", agent.path("s"), {"fields": [{"key": "p", "sensitivity": "plaintext", "value": "value-hidden"}]})
+        envelope, minted = agent.store("s", "f", b"value"), agent.mint("s", "g")
+        before = agent.ask("GET", agent.path("s") + "/fields/f").body
+        coffer.stop()
+        database = sqlite3.connect(coffer.folder + "/store/coffer.db", isolation_level=None)
+        database.execute("CREATE TRIGGER no_audit BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no audit'); END")
+        database.close()
+        coffer.up()
+        agent.client.close()
+        plain, field = {"sensitivity": "plaintext", "value": "new"}, agent.path("s") + "/fields/"
+        for method, target, body in (
+            ("GET", agent.path("s"), None), ("GET", field + "p", None), ("GET", "/agent/secrets/effective/s", None),
+            ("PUT", agent.path("t"), {}), ("PATCH", agent.path("s"), {"category": "token"}), ("DELETE", agent.path("s"), None),
+            ("PUT", field + "p", plain), ("PUT", field + "g", {"sensitivity": "encrypted", "envelope": seal(minted, b"x")}),
+            ("DELETE", field + "f", None), ("POST", "/agent/secrets/generate-data-key", agent.binding("s", "f")),
+            ("POST", "/agent/secrets/decrypt-data-key", {**agent.binding("s", "f"), "dataKeyCiphertext": envelope["dataKeyCiphertext"]}),
+            ("POST", "/agent/identity/tokens", {"name": "t", "ttlSeconds": 60}), ("GET", "/agent/secrets/team/none", None),
+        ):  # fmt: skip
+            answer = agent.ask(method, target, body)
+            self.assertEqual((answer.status, answer.json()["code"]), (503, "unavailable"), (method, target))
+            self.assertNotIn(b"value-hidden", answer.body)
+            self.assertNotIn(b"plaintextKey", answer.body)
+        after = json.loads(agent.ask("GET", field + "f").body)
+        self.assertEqual(after["data"], json.loads(before)["data"])
+        self.assertEqual([row["secretId"] for row in agent.call("GET", agent.path())], ["s"])
+
+
 class LimitTests(ScopedTestCase):
     """Section 8, with the limits on as they are by default."""
 

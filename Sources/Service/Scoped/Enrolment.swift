@@ -41,7 +41,7 @@ package struct MembershipPlan: Sendable {
       priority = number
     }
     if let value = object["expiresAt"], !value.isNull {
-      guard let time = value.string.flatMap({ UTCTime($0.text) }) else { throw .invalid(pointer + "/expiresAt", "an RFC 3339 time in UTC") }
+      guard let time = value.string.flatMap({ UTCTime($0.text) }) else { throw .invalid(pointer + "/expiresAt", "an RFC 3339 time") }
       expiresAt = time.unixMicroseconds / 1000
     }
   }

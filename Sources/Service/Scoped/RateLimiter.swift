@@ -17,10 +17,16 @@ package struct RateVerdict: Sendable, Equatable {
 package final class RateLimiter: Sendable {
   /// Off: figures are told, nothing is refused.
   private let refuses: Bool
-  private let buckets = Locked<[String: Bucket]>([:])
+  private let buckets = Locked<[BucketName: Bucket]>([:])
   /// More are forgotten all at once: each then starts full.
   private static let maximumBuckets = 100_000
   private static let failures = Rate(perSecond: 10, burst: 10)
+
+  private enum BucketName: Hashable {
+    case key(String, RateClass)
+    case tenant(String, RateClass)
+    case address(String)
+  }
 
   private struct Bucket {
     /// Thousandths of a token.
@@ -43,11 +49,11 @@ package final class RateLimiter: Sendable {
     let rate = caller.grants.rates[name] ?? name.usual
     return buckets.withLock { buckets in
       if buckets.count > Self.maximumBuckets { buckets = [:] }
-      let own = Self.take("k\(name.rawValue)\(caller.keyID)", rate, &buckets, now)
+      let own = Self.take(.key(caller.keyID, name), rate, &buckets, now)
       guard own.isAllowed || !refuses else { return own }
       let usual = name.usual
       let all = Rate(perSecond: usual.perSecond * 5, burst: usual.burst * 5)
-      let shared = Self.take("t\(name.rawValue)\(caller.tenant)", all, &buckets, now)
+      let shared = Self.take(.tenant(caller.tenant, name), all, &buckets, now)
       guard shared.isAllowed || !refuses else { return shared }
       return RateVerdict(isAllowed: true, limit: own.limit, remaining: own.remaining, reset: own.reset, retryAfter: 0)
     }
@@ -59,7 +65,7 @@ package final class RateLimiter: Sendable {
       RateClass.allCases.map { name in
         let rate = caller.grants.rates[name] ?? name.usual
         let capacity = rate.burst * 1000
-        var bucket = buckets["k\(name.rawValue)\(caller.keyID)"] ?? Bucket(level: capacity, at: now)
+        var bucket = buckets[.key(caller.keyID, name)] ?? Bucket(level: capacity, at: now)
         bucket.refill(rate.perSecond * 1_000_000, capacity, now)
         return (name, Self.verdict(bucket, rate, isAllowed: bucket.level >= 1000), rate.perSecond)
       }
@@ -71,12 +77,14 @@ package final class RateLimiter: Sendable {
     guard refuses else { return nil }
     let verdict = buckets.withLock { buckets in
       if buckets.count > Self.maximumBuckets { buckets = [:] }
-      return Self.take("a\(address)", Self.failures, &buckets, now, perThousandSeconds: 166_667)
+      return Self.take(.address(address), Self.failures, &buckets, now, perThousandSeconds: 166_667)
     }
     return verdict.isAllowed ? nil : verdict
   }
 
-  private static func take(_ key: String, _ rate: Rate, _ buckets: inout [String: Bucket], _ now: Int64, perThousandSeconds: Int64? = nil)
+  private static func take(
+    _ key: BucketName, _ rate: Rate, _ buckets: inout [BucketName: Bucket], _ now: Int64, perThousandSeconds: Int64? = nil
+  )
     -> RateVerdict
   {
     let capacity = rate.burst * 1000
