@@ -383,6 +383,22 @@ class ConditionTests(ScopedTestCase):
             self.mine.call("GET", target)
         self.mine.call("POST", target + "/rollback", {"fieldVersion": 3}, 404, "version_not_found")
 
+    def test_what_was_removed_is_gone_when_its_window_is_over(self):
+        self.mine.call("PUT", self.secret, {})
+        target = self.secret + "/fields/f"
+        self.mine.store("s", "f", b"one")
+        self.mine.store("s", "f", b"two")
+        self.operator("PATCH", self.below("settings"), {"deletionWindowDays": 0})
+        self.mine.call("DELETE", target)
+        self.mine.call("DELETE", target, status=404, code="field_not_found")
+        self.mine.store("s", "f", b"three")
+        states = [(row["fieldVersion"], row["state"]) for row in self.mine.call("GET", target + "/versions")]
+        self.assertEqual(states, [(3, "current"), (2, "destroyed")])
+        self.mine.call("GET", target + "?version=2", status=404, code="version_not_found")
+        self.mine.call("DELETE", self.secret)
+        self.mine.call("DELETE", self.secret, status=404, code="secret_not_found")
+        self.assertEqual(self.operator("GET", self.below("secrets?includeDeleted=true")), [])
+
     def test_sensitivity(self):
         self.mine.call("PUT", self.secret, {})
         target, plain = self.secret + "/fields/f", {"sensitivity": "plaintext", "value": "x"}

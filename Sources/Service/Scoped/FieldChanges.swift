@@ -28,6 +28,7 @@ extension ScopedTransaction {
     }
     let settings = try settings()
     if live == nil {
+      try destroyRemoved(of: secret)
       let count = try fields(of: secret, withValues: false).count { $0.state == .current }
       try checkFieldQuota(count + 1, settings)
     } else {
@@ -81,6 +82,7 @@ extension ScopedTransaction {
     }
     try conditions.check(secret.tag(of: current))
     try conditions.demand(try settings())
+    try destroyRemoved(of: secret)
     let row = try put(advanced(secret))
     try remove(current)
     try recordSet(current, row, action.scope, as: "field.removed")

@@ -101,7 +101,10 @@ extension ScopedTransaction {
   /// Puts the newest version among the earlier ones and destroys what is no longer retained; its number, 0 for none.
   private func retire(_ current: FieldRow?, of secret: ScopedSecretRow) throws -> UInt64 {
     guard var row = current else { return 0 }
-    row.state = .retained
+    // A removed field whose window is over has nothing left to read.
+    let isOver = row.state == .removed && (row.purgeAfter ?? 0) <= now
+    row.state = isOver ? .destroyed : .retained
+    if isOver { row.sealed = [] }
     row.purgeAfter = nil
     try put(row)
     let retained = UInt64(try settings().retainVersions)
@@ -133,7 +136,21 @@ extension ScopedTransaction {
     try put(row)
   }
 
-  /// The live fields of a secret, or all newest versions.
+  /// Destroys what is left of removed fields whose deletion window is over; the rows stay, so that no version comes twice.
+  func destroyRemoved(of secret: ScopedSecretRow) throws {
+    for field in try fields(of: secret, withValues: false) where field.state == .removed {
+      guard let end = field.purgeAfter, end <= now else { continue }
+      for earlier in try store.fieldVersions(tenant: field.tenant, incarnation: field.incarnation, key: field.fieldKey, limit: 1000) {
+        try store.deleteFieldVersion(
+          tenant: field.tenant, incarnation: field.incarnation, key: field.fieldKey, version: earlier.version)
+      }
+      var row = field
+      row.purgeAfter = nil
+      try put(row)
+    }
+  }
+
+  /// The newest versions of a secret's fields, checked.
   func fields(of secret: ScopedSecretRow, withValues: Bool) throws -> [FieldRow] {
     try store.fields(tenant: secret.place.tenant, incarnation: secret.incarnation, withValues: withValues)
       .map { try service.verified($0, in: store) }
