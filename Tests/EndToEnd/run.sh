@@ -51,6 +51,7 @@ modules=(
   test_doctor
   test_looking_inside
   test_parallel
+  test_readme
   test_restart
   test_crash
 )
