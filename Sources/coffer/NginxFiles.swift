@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// The nginx that `coffer up` runs: the shipped files as they are, but for the socket's path, under a main file of its own.
+/// The nginx that `coffer up` runs: the shipped files as they are, but for two paths, under a main file of its own.
 struct NginxFiles {
   enum Listener {
     /// ADDRESS:PORT with certificate and key.
@@ -26,9 +26,12 @@ struct NginxFiles {
     let run = directory + "/run"
     for part in ["body", "fastcgi", "proxy", "scgi", "uwsgi"] { try Folder.make("\(run)/nginx-\(part)", mode: 0o700) }
     guard let http = Folder.read(shared + "/coffer-http.conf") else { throw Trouble("\(shared)/coffer-http.conf cannot be read") }
-    let shipped = "unix:/run/coffer/cofferd.sock"
-    guard let range = http.range(of: shipped) else { throw Trouble("\(shared)/coffer-http.conf does not name the socket \(shipped)") }
-    let ours = http.replacingCharacters(in: range, with: "unix:\(run)/cofferd.sock")
+    let ours = try [
+      ("unix:/run/coffer/cofferd.sock", "unix:\(run)/cofferd.sock"), ("/usr/local/share/coffer/nginx/web", shared + "/web"),
+    ].reduce(http) { text, change in
+      guard let range = text.range(of: change.0) else { throw Trouble("\(shared)/coffer-http.conf does not name \(change.0)") }
+      return text.replacingCharacters(in: range, with: change.1)
+    }
     try Folder.write(ours, to: run + "/coffer-http.conf", mode: 0o600)
     let path = run + "/nginx.conf"
     try Folder.write(main, to: path, mode: 0o600)

@@ -17,7 +17,7 @@ import time
 
 from agent_server import AgentServer, Said
 from fastcgi_recorder import Reply
-from nginx_harness import parse, read_all
+from nginx_harness import SHIPPED, parse, read_all
 
 MIB = 1 << 20
 CANARY = "canary-qxjwv"  # letters: fit for a method too
@@ -239,6 +239,24 @@ def transport_security(site):
             headers = parse(read_all(connection))[1]
             expect(headers.get("strict-transport-security") == "max-age=31536000", "no HSTS")
         expect("strict-transport-security" not in parse(site.raw(request, 2))[1], "HSTS over plain HTTP")
+
+
+def sealing_module(site):
+    """The client module for browsers: the file as it is, from nginx alone, under strict headers."""
+    want = (SHIPPED / "web" / "sealing.js").read_bytes()
+    with site.connect_tls() as connection:
+        connection.sendall(head("GET", "/sealing.js", "Accept-Encoding: gzip", "Origin: https://elsewhere.example"))
+        status, headers, body = parse(read_all(connection))
+    expect(status == 200 and body == want, "not the file: %d" % status)
+    expect(headers.get("content-type") == "text/javascript", "type %s" % headers.get("content-type"))
+    expect(headers.get("cache-control") == "no-cache" and "expires" not in headers, "kept without asking")
+    expect(headers.get("x-content-type-options") == "nosniff", "no nosniff")
+    expect(headers.get("content-security-policy") == "default-src 'none'; connect-src 'self'; frame-ancestors 'none'", "no policy")
+    expect(headers.get("cross-origin-resource-policy") == "same-origin", "other sites may load it")
+    expect(headers.get("strict-transport-security") == "max-age=31536000", "no HSTS")
+    expect(not {"x-elsewhere", "content-encoding", "access-control-allow-origin"} & set(headers), "more than its own headers")
+    expect_refusal(*parse(site.raw(head("POST", "/sealing.js", "Content-Length: 0"), timeout=2)), 405, "method_not_allowed")
+    expect(site.recorder.requests == [], "the responder was asked")
 
 
 # --- bodies and answers stay in memory

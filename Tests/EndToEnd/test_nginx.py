@@ -39,6 +39,7 @@ HOSTILE = """
     fastcgi_intercept_errors on; fastcgi_send_timeout 60s; fastcgi_read_timeout 60s;
     proxy_pass_request_headers off; proxy_pass_request_body off; proxy_set_header Foreign yes; proxy_buffering on;
     proxy_intercept_errors on; proxy_read_timeout 1s; proxy_http_version 1.0;
+    root /; types { text/plain js; } default_type text/plain;
 """
 STORING = HOSTILE.replace("fastcgi_cache elsewhere;", "fastcgi_store on;")
 NO_KEEPALIVE = HOSTILE.replace("keepalive_requests 1;", "keepalive_timeout 0;")
@@ -199,6 +200,21 @@ ROWS = [
     row("proxy_hide_header", checks.relayed_answer_head),
     instead(SERVER, "proxy_ignore_headers", r"(?<=proxy_ignore_headers     )X-Accel-Redirect ", "", checks.relayed_steering),
     row("proxy_read_timeout", checks.relayed_patience),
+    # the module for browsers
+    row("root", checks.sealing_module),
+    instead(SERVER, "types", r"^    types +{ }", "", checks.sealing_module),
+    *[
+        instead(SERVER, "module: " + line, r"^    " + line, "", checks.sealing_module)
+        for line in [
+            "default_type text/javascript;",
+            'add_header Cache-Control "no-cache" always;',
+            'add_header X-Content-Type-Options "nosniff" always;',
+            "add_header Content-Security-Policy [^;]*;[^;]*;[^;]*;",
+            'add_header Cross-Origin-Resource-Policy "same-origin" always;',
+            "add_header Strict-Transport-Security [^;]*;",
+        ]
+    ],
+    Row("coffer_web", checks.sealing_module, Change(HTTP, r"^    default .*/nginx/web;", "    default /;")),
     # slow and many clients
     Row("client_header_timeout, http", checks.slow_head, PATIENT),
     row("client_header_timeout", checks.slow_head, given=[PATIENT], own_default=True),
