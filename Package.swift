@@ -58,6 +58,7 @@ let package = Package(
     module("EventLog", ["CShim", "Configuration", "Model", "StrictJSON", "Threads"]),
     module("Diagnosis"),
     module("FastCGIClient", ["CShim"]),
+    module("EnvironmentFiles", ["SecretMemory", "StrictJSON"]),
     module("HTTPClient", ["CCurl", "SecretMemory"]),
     module("Gateway", ["HTTPClient", "SecretMemory", "Threads"]),
 
@@ -71,7 +72,8 @@ let package = Package(
     .executableTarget(
       name: "coffer",
       dependencies: [
-        "Service", "Store", "Model", "KeyRing", "Ciphers", "Configuration", "Diagnosis", "FastCGIClient", "HTTPClient", "AdminAPI",
+        "Service", "Store", "Model", "KeyRing", "Ciphers", "Configuration", "Diagnosis", "EnvironmentFiles", "FastCGIClient",
+        "HTTPClient", "AdminAPI",
         "HTTPMessages", "StrictJSON", "SecretMemory", "CShim", "Threads",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
@@ -95,6 +97,7 @@ let package = Package(
     tests("Configuration", ["SecretMemory"]),
     tests("Diagnosis", ["HTTPMessages"]),
     tests("EventLog", ["Configuration", "StrictJSON"]),
+    tests("EnvironmentFiles", ["SecretMemory", "StrictJSON"]),
     tests("HTTPClient", ["SecretMemory"]),
   ],
   swiftLanguageModes: [.v6]

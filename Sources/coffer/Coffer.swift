@@ -45,6 +45,7 @@ struct Coffer: ParsableCommand {
   private static let agentCommands = Set(agent.compactMap { $0.configuration.commandName })
   private static let agent: [any ParsableCommand.Type] = [
     Whoami.self, Scopes.self, ListSecrets.self, GetField.self, SetField.self, RemoveSecret.self, History.self, Resolve.self, Run.self,
+    EnvironmentCommand.self,
   ]
 }
 

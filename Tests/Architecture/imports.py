@@ -27,6 +27,7 @@ ALLOWED = {
     "Configuration": {"SecretMemory", "StrictJSON"},
     "Diagnosis": set(),
     "EventLog": {"CShim", "Configuration", "Model", "StrictJSON", "Threads"},
+    "EnvironmentFiles": {"SecretMemory", "StrictJSON"},
     "FastCGIClient": {"CShim"},
     "HTTPClient": {"CCurl", "SecretMemory"},
 }

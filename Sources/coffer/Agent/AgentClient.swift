@@ -75,7 +75,8 @@ extension AgentFailure {
       default: .server
       }
     let text = body["message"]?.string?.text ?? body["detail"]?.string?.text ?? "the server answered \(status)"
-    self.init(kind, text, code: body["code"]?.string?.text ?? "")
+    self.init(
+      kind, text, code: body["code"]?.string?.text ?? "", entityTag: body["details"]?.object?["currentETag"]?.string?.text)
   }
 }
 

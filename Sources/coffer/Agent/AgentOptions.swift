@@ -69,11 +69,14 @@ struct AgentFailure: Error {
   let text: String
   /// The server's code, such as `scope_forbidden`; empty when the failure is not the server's.
   let code: String
+  /// What the server says is there, when a precondition failed.
+  let entityTag: String?
 
-  init(_ kind: Kind, _ text: String, code: String = "") {
+  init(_ kind: Kind, _ text: String, code: String = "", entityTag: String? = nil) {
     self.kind = kind
     self.text = text
     self.code = code
+    self.entityTag = entityTag
   }
 }
 

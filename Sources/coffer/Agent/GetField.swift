@@ -39,10 +39,10 @@ extension AgentClient.Answer {
 
 /// A value on standard output: its exact bytes, and a line end where a person reads them.
 enum ValueOutput {
-  static func print(_ value: SecretBytes) throws {
+  static func print(_ value: SecretBytes, endsLine: Bool = isatty(STDOUT_FILENO) == 1) throws {
     var bytes = value.withBytes { bytes in unsafe bytes.withUnsafeBytes { unsafe Array($0) } }
     defer { erase(&bytes) }
-    let end: [UInt8] = isatty(STDOUT_FILENO) == 1 ? [0x0A] : []
+    let end: [UInt8] = endsLine ? [0x0A] : []
     for part in [bytes, end] {
       var offset = 0
       while offset < part.count {
