@@ -34,7 +34,7 @@ struct Coffer: ParsableCommand {
     Init.self, Up.self, Serve.self, Restart.self,
     Key.self, Tenant.self, WireKey.self, Conversation.self, Audit.self,
     Import.self, Export.self,
-    Backup.self, Restore.self, Verify.self,
+    Backup.self, Restore.self, Verify.self, Scan.self,
     Doctor.self, Config.self, Metrics.self,
   ]
 

@@ -132,8 +132,8 @@ extension Service {
 }
 
 /// The text of an invite has the form of a key.
-enum InviteToken {
-  static let prefix = "inv"
+package enum InviteToken {
+  package static let prefix = "inv"
 }
 
 extension MembershipPlan {
