@@ -15,7 +15,7 @@ FUZZ_SECONDS ?= 60
 
 BUILD_PACKAGES := libfcgi-dev libssl-dev libsqlite3-dev libcurl4-openssl-dev
 RUN_PACKAGES := nginx openssl curl
-TEST_PACKAGES := python3 python3-venv python3-cryptography tmux sqlite3 strace faketime gcc libc6-dev
+TEST_PACKAGES := python3 python3-venv python3-cryptography python3-dotenv nodejs tmux sqlite3 strace faketime gcc libc6-dev
 BENCH_PACKAGES := wrk gcc libc6-dev python3
 
 RELEASE := -c release --static-swift-stdlib -Xlinker --gc-sections -Xlinker -s
@@ -38,6 +38,7 @@ deps:
 
 deps-test: deps
 	@$(call install,$(TEST_PACKAGES))
+	@command -v chromium >/dev/null || { $(call install,chromium); } || echo "no Chromium: the client module is tested in Node only"
 
 build: deps
 	swift build $(RELEASE)
@@ -67,7 +68,7 @@ end-to-end: build
 
 nightly: deps-test lint unit build sanitizers
 	$(MAKE) fuzz FUZZ_SECONDS=900
-	COFFER_ROUNDS=100 COFFER_ROUNDS_RESTART=20 Tests/EndToEnd/run.sh
+	COFFER_ROUNDS=100 COFFER_ROUNDS_RESTART=20 COFFER_VALUES=10000 Tests/EndToEnd/run.sh
 
 bench: build
 	@$(call install,$(BENCH_PACKAGES))

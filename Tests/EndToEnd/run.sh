@@ -48,6 +48,9 @@ modules=(
   test_hostile_body
   test_canary
   test_conversations
+  test_clients
+  test_environment_files
+  test_scan
   test_doctor
   test_looking_inside
   test_parallel
