@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import unittest
 
 from clients_harness import CHROMIUM, NODE, Browser, CommandLine, Node, Python, text
@@ -18,6 +19,10 @@ VALUES = {
     "bytes": bytes(range(256)),
     "long": b"0123456789abcdef" * 4096,
 }
+
+
+# Where a key would travel in the clear.
+OPEN_WIRES = ["http://secrets.example.org", "http://127.0.0.1.example.org", "http://localhost@example.org", "ftp://localhost"]
 
 
 class ClientsTestCase(ScopedTestCase):
@@ -108,6 +113,11 @@ class ModuleTests(ClientsTestCase):
         self.assertEqual([base64.b64decode(result["value"]).decode() for result in results[: len(opens)]], [name for *_, name in opens])
         self.assertEqual({result.get("code") for result in results[len(opens) :]}, {"envelope_not_opened"})
 
+    def test_key_does_not_travel_in_the_clear(self):
+        for url in OPEN_WIRES:
+            with self.assertRaisesRegex(AssertionError, "http:// is for this machine only"):
+                Node(url, self.made.key).perform([["whoami"]])
+
     def test_names_never_become_another_path(self):
         results = self.node.perform([["get", *self.scope, ".."], ["get", *self.scope, ""], ["get", *self.scope, "a/b"]])
         self.assertEqual([result["code"] for result in results], ["invalid_path", "invalid_path", "invalid_path"])
@@ -152,9 +162,30 @@ class PythonTests(ClientsTestCase):
         envelope["envelope"] = seal(bytearray(32), "two", wrapped)
         self.made.call("PUT", self.made.path("acme-api/fields/token"), envelope, 409, "data_key_reused")
 
+    def test_places_that_look_alike(self):
+        """Tests/Vectors/envelope: a data key of one place of a pair does not store at the other, nor the other way round."""
+        with open(VECTORS.with_name("aad_pairs.json"), encoding="utf-8") as file:
+            pairs = [(pair["a"], pair["b"]) for pair in json.load(file)["pairs"]]
+        tried = 0
+        for pair in pairs:
+            if len({place[0] for place in pair} | {place[1] for place in pair} | {"agent"}) != 2 or not all(map(is_place, pair)):
+                continue  # other scopes than this agent's own, and names that no route takes
+            for here, there in (pair, pair[::-1]):
+                with self.subTest(here=here, there=there):
+                    key, wrapped = self.client.mint(*self.scope, *here[2:])
+                    for place in (here, there):
+                        self.made.ask("PUT", self.made.path(place[2]), {})
+                    body = {"sensitivity": "encrypted", "envelope": seal(key, "one", wrapped)}
+                    self.made.call("PUT", self.made.path("%s/fields/%s" % tuple(there[2:])), body, 400, "invalid_data_key")
+                    self.made.call("PUT", self.made.path("%s/fields/%s" % tuple(here[2:])), body)
+                    tried += 1
+        self.assertGreater(tried, 3)
+
     def test_wrong_key_and_wrong_server(self):
         self.refused("unauthenticated", CofferAgent(self.url, self.made.key[:-1] + "x").whoami)
         self.refused("unreachable", CofferAgent("http://127.0.0.1:1", self.made.key).whoami)
+        for url in OPEN_WIRES:
+            self.refused("invalid_url", CofferAgent, url, self.made.key)
 
     def test_vectors(self):
         opens, refuses = vector_cases()
@@ -165,6 +196,11 @@ class PythonTests(ClientsTestCase):
                 used = bytearray(base64.b64decode(key))
                 self.refused("envelope_not_opened", unseal, envelope, used)
                 self.assertEqual(used, bytearray(32))
+
+
+def is_place(place):
+    """The specification's rules of names (section 4.2)."""
+    return bool(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", place[2]) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}", place[3]))
 
 
 def vector_cases():

@@ -14,8 +14,10 @@ use; what Python and the libraries copy stays until it is collected.
 
 import base64
 import binascii
+import http.client
 import json
 import os
+import re
 import ssl
 import urllib.error
 import urllib.parse
@@ -73,6 +75,9 @@ class CofferAgent:
 
     def __init__(self, url, key, cafile=None, timeout=30):
         """`url`: the server's origin; `key`: an agent key; `cafile`: certificates (PEM) to trust instead of the system's."""
+        # A key travels over TLS, or does not leave the machine.
+        if not re.match(r"https://|http://(localhost|\[::1\]|127(\.\d+){3})(:\d+)?/*$", url):
+            raise CofferError("the address must begin with https://; http:// is for this machine only", "invalid_url")
         self._url, self._key, self._timeout = url.rstrip("/"), key, timeout
         handlers = [_NoRedirect]
         if self._url.startswith("https:"):
@@ -151,8 +156,8 @@ class CofferAgent:
         except urllib.error.HTTPError as answer:
             with answer:
                 raise _refusal(answer) from None
-        except urllib.error.URLError as error:
-            raise CofferError("%s cannot be reached: %s" % (self._url, error.reason), "unreachable") from None
+        except (OSError, http.client.HTTPException) as error:
+            raise CofferError("%s gave no answer: %s" % (self._url, getattr(error, "reason", error)), "unreachable") from None
         except (ValueError, KeyError, TypeError):
             raise CofferError("%s answered without JSON data; is it a Coffer server?" % self._url, "unexpected_answer") from None
 

@@ -65,6 +65,11 @@ export class CofferAgent {
 
   /** `url`: the server's origin; `key`: an agent key; `fetch`: another one than the global, for a proxy or a test. */
   constructor({ url, key, fetch = globalThis.fetch }) {
+    const { protocol, hostname } = new URL(url);
+    // A key travels over TLS, or does not leave the machine.
+    if (protocol !== "https:" && !(protocol === "http:" && /^(localhost|\[::1\]|127(\.\d+){3})$/.test(hostname))) {
+      throw new CofferError("the address must begin with https://; http:// is for this machine only", { code: "invalid_url" });
+    }
     this.#url = String(url).replace(/\/+$/, "");
     this.#key = key;
     // A browser's fetch must not be called as a method of another object.
