@@ -5,7 +5,7 @@ internal import StrictJSON
 struct Tenant: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Make, list, rename and delete tenants.",
-    subcommands: [Create.self, List.self, Rename.self, Delete.self, TenantSettings.self])
+    subcommands: [Create.self, List.self, Show.self, Rename.self, Delete.self, TenantSettings.self])
 
   struct Create: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Make a tenant and print its id.")
@@ -39,6 +39,20 @@ struct Tenant: ParsableCommand {
       func text(_ name: JSONString) -> String { tenant[name]?.string?.text ?? "" }
       let state = tenant["isDeleted"]?.bool == true ? "deleted" : tenant["isDefault"]?.bool == true ? "default" : ""
       return [text("id"), text("createdAt"), text("name"), state].joined(separator: "  ")
+    }
+  }
+
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Print what is known of a tenant, as JSON.")
+
+    @OptionGroup var directory: DirectoryOption
+    @Argument(help: "Id of the tenant, or default.") var tenant: String
+
+    func validate() throws { try TenantName.check(tenant) }
+
+    func run() throws {
+      let answer = try AdminClient.send(.get, "/admin/v1/tenants/\(tenant)", directory: Folder.absolute(directory.path))
+      Output.line(answer["data"]?.object ?? JSONObject())
     }
   }
 

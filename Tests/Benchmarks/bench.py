@@ -8,6 +8,7 @@ Exit 1 when a floor is missed.
 """
 
 import argparse
+import base64
 import json
 import statistics
 import sys
@@ -33,6 +34,9 @@ class Row:
 def rows(rig):
     key = [("X-Session-API-Key", rig.key)]
     as_json = key + [("Content-Type", "application/json")]
+    agent = [("Authorization", "Bearer " + rig.agent_key), ("Content-Type", "application/json")]
+    place = {"scope": "agent", "scopeId": rig.agent, "secretId": "bench", "fieldKey": "sealed"}
+    own = "/agent/secrets/agent/" + rig.agent
     put = json.dumps({"name": "BENCH_@", "value": VALUE, "description": "one of a thousand"})
     patch = json.dumps({"misc_settings_diff": {"counter": "@"}})
     return [
@@ -43,8 +47,36 @@ def rows(rig):
         Row("PUT a secret, durable, audited", "PUT", "/api/settings/secrets", 0.35, 0.50, as_json, put),
         Row("PUT a secret, 1 client", "PUT", "/api/settings/secrets", None, None, as_json, put, clients=1),
         Row("PATCH /api/settings, durable, audited", "PATCH", "/api/settings", None, None, as_json, patch),
+        Row("mint a data key, audited", "POST", "/agent/secrets/generate-data-key", 0.40, 0.55, agent, json.dumps(place)),
+        Row("decrypt a data key, audited", "POST", "/agent/secrets/decrypt-data-key", 0.40, 0.55, agent,
+            json.dumps({**place, "dataKeyCiphertext": rig.wrapped})),
+        Row("GET a field, its envelope", "GET", own + "/bench/fields/sealed", 0.75, 0.90, agent),
+        Row("PUT a field, durable, audited", "PUT", own + "/bench_@/fields/f", 0.35, 0.50, agent,
+            json.dumps({"sensitivity": "plaintext", "value": "#"})),
         Row("GET /alive", "GET", "/alive", None, None),
     ]
+
+
+def prepare_agent(rig):
+    """A sealed field, and a thousand secrets to write fields of."""
+    agent = [("Authorization", "Bearer " + rig.agent_key)]
+    own = "/agent/secrets/agent/" + rig.agent
+
+    def done(method, target, body):
+        status, answer = rig.ask(method, target, body, agent)
+        assert status == 200, (status, answer)
+        return json.loads(answer)["data"]
+
+    for number in range(1000):
+        done("PUT", "%s/bench_%d" % (own, number), {})
+    done("PUT", own + "/bench", {})
+    place = {"scope": "agent", "scopeId": rig.agent, "secretId": "bench", "fieldKey": "sealed"}
+    rig.wrapped = done("POST", "/agent/secrets/generate-data-key", place)["dataKeyCiphertext"]
+    # The server cannot tell sealed bytes from others, and need not.
+    parts = {"iv": bytes(12), "ciphertext": bytes(200), "authTag": bytes(16)}
+    envelope = {name: base64.b64encode(part).decode() for name, part in parts.items()}
+    done("PUT", own + "/bench/fields/sealed", {
+        "sensitivity": "encrypted", "envelope": {"version": 1, **envelope, "dataKeyCiphertext": rig.wrapped}})  # fmt: skip
 
 
 def prepare(rig):
@@ -57,7 +89,7 @@ def prepare(rig):
 
 def measure(rig, row, rounds, seconds):
     """Rounds of (echo, Coffer), one right after the other."""
-    status, body = rig.ask(row.method, row.path.replace("@", "1"), row.body and json.loads(row.body.replace("@", "1")), row.headers)
+    status, body = rig.ask(row.method, row.path.replace("@", "1"), row.body and json.loads(row.body.replace("@", "1").replace("#", "1")), row.headers)
     assert status == 200, "%s: %d" % (row.name, status)
     echo_path = "/echo/%d" % len(body)
     pairs = []
@@ -102,6 +134,7 @@ def main():
     with Rig() as rig:
         rested = rig.resident("cofferd")
         prepare(rig)
+        prepare_agent(rig)
         loaded = rested
         for row in rows(rig):
             if options.only not in row.name:

@@ -87,6 +87,8 @@ class Rig:
         made = subprocess.run(
             [str(BINARIES / "coffer"), "init", "--dir", self.store, "--json"], capture_output=True, text=True, check=True)
         self.key = json.loads(made.stdout)["sessionKey"]
+        self.agent = self.coffer("agent", "create", "bench")
+        self.agent_key = self.coffer("agent", "key", "create", self.agent)
         echo = os.path.join(self.home, "echo")
         source = pathlib.Path(__file__).with_name("echo.c")
         subprocess.run(["cc", "-O2", "-pthread", "-o", echo, str(source), "-lfcgi"], check=True)
@@ -96,13 +98,20 @@ class Rig:
         self.start("nginx", [NGINX, "-c", os.path.join(self.home, "nginx.conf"), "-p", self.home, "-e", self.home + "/nginx.log"])
         self.wait_ready()
 
+    def coffer(self, *words):
+        """The first line that `coffer WORDS` prints."""
+        done = subprocess.run(
+            [str(BINARIES / "coffer"), *words, "--dir", self.store], capture_output=True, text=True, check=True)  # fmt: skip
+        return done.stdout.splitlines()[0]
+
     def start(self, name, words):
         with open(os.path.join(self.home, name + ".out"), "ab") as log:
             self.processes[name] = subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=end_with_parent)
 
     def start_responder(self):
-        self.start("cofferd", [str(BINARIES / "cofferd"), "--dir", self.store])
+        # Open, which takes the rate limits of agents' keys away; every request here has its key.
+        self.start("cofferd", [str(BINARIES / "cofferd"), "--dir", self.store, "--insecure-open=true"])
 
     def _configure(self):
         http_conf = (SHIPPED / "coffer-http.conf").read_text().replace(SHIPPED_SOCKET, self.store + "/run/cofferd.sock")

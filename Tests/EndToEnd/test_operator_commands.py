@@ -7,6 +7,53 @@ import unittest
 
 from contract_harness import Agent
 from coffer_harness import Coffer
+from nginx_harness import ROOT
+
+
+# Every route of the operator surface, below /admin/v1 (/tenants/{tenant} is T), and the command that does the same.
+COMMANDS = {
+    "GET /metrics": "metrics", "GET status": "doctor", "GET tenants": "tenant list", "POST tenants": "tenant create",
+    "GET T": "tenant show", "PATCH T": "tenant rename", "DELETE T": "tenant delete", "GET T/keys": "key list", "POST T/keys": "key create",
+    "DELETE keys/{id}": "key revoke", "POST keys/{id}/rotate": "key rotate", "GET T/audit": "audit list", "GET T/audit/head": "audit head",
+    "GET T/audit/verify": "audit verify", "POST T/audit/verify": "audit verify", "GET T/audit/export": "audit export",
+    "POST T/audit/trim": "audit trim", "POST T/import/openhands": "import openhands", "POST T/export/openhands": "export openhands",
+    "GET T/conversations": "conversation list", "DELETE T/conversations/{id}": "conversation revoke", "GET wire-keys": "wire-key list",
+    "POST wire-keys/rotate": "wire-key rotate", "DELETE wire-keys/{id}": "wire-key retire", "POST backup": "backup", "POST verify": "verify",
+    "GET T/settings": "tenant settings get", "PATCH T/settings": "tenant settings set", "GET T/teams": "team list",
+    "POST T/teams": "team create", "GET T/teams/{id}": "team show", "PATCH T/teams/{id}": "team rename", "DELETE T/teams/{id}": "team delete",
+    "GET T/projects": "project list", "POST T/projects": "project create", "GET T/projects/{id}": "project show",
+    "PATCH T/projects/{id}": "project move", "DELETE T/projects/{id}": "project delete", "GET T/agents": "agent list",
+    "POST T/agents": "agent create", "GET T/agents/{id}": "agent show", "PATCH T/agents/{id}": "agent rename",
+    "DELETE T/agents/{id}": "agent delete", "POST T/agents/{id}/disable": "agent disable", "POST T/agents/{id}/enable": "agent enable",
+    "GET T/agents/{id}/access": "agent access", "GET T/agents/{id}/memberships": "member list",
+    "PUT T/agents/{id}/memberships/{scope}/{scopeId}": "member add", "DELETE T/agents/{id}/memberships/{scope}/{scopeId}": "member remove",
+    "GET T/agents/{id}/keys": "agent key list", "POST T/agents/{id}/keys": "agent key create",
+    "POST T/agents/{id}/keys/{key}/rotate": "agent key rotate", "POST T/agents/{id}/keys/{key}/revoke": "agent key revoke",
+    "GET T/invites": "invite list", "POST T/invites": "invite create", "DELETE T/invites/{id}": "invite revoke",
+    "GET T/secrets": "secret list", "GET T/secrets/{scope}/{scopeId}/{secretId}": "secret show",
+    "POST T/secrets/{scope}/{scopeId}/{secretId}/restore": "secret restore", "POST T/secrets/{scope}/{scopeId}/{secretId}/purge": "secret purge",
+}  # fmt: skip
+
+
+def routes():
+    """METHOD PATH of every route in the tables of the sources."""
+    for name in ("AdminRoute", "StructureRoute"):
+        text = (ROOT / "Sources" / "AdminAPI" / (name + ".swift")).read_text(encoding="utf-8")
+        entries = re.findall(r'methods: \[([^]]*)\], pattern: "([^"]+)"', text) + re.findall(r'\((\.\w+), "([^"]+)", \.\w+\)', text)
+        for methods, pattern in entries:
+            path = pattern.removeprefix("/admin/v1/").replace("tenants/{tenant}", "T")
+            for method in methods.split(","):
+                yield "%s %s" % (method.strip(" .").upper(), path)
+
+
+class CommandTableTests(unittest.TestCase):
+    def test_every_route_has_a_command(self):
+        self.assertEqual(sorted(routes()), sorted(COMMANDS))
+        coffer = Coffer()
+        self.addCleanup(coffer.destroy)
+        for command in sorted(set(COMMANDS.values())):
+            with self.subTest(command=command):
+                self.assertIn("USAGE: coffer " + command, coffer.command(*command.split(), "--help").stdout)
 
 
 class OperatorCommandTests(unittest.TestCase):

@@ -5,7 +5,7 @@ internal import StrictJSON
 struct AgentAccount: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "agent", abstract: "Make agents, list them, switch them off and on, explain what they may do.",
-    subcommands: [Create.self, List.self, Show.self, Disable.self, Enable.self, Access.self, AgentKey.self])
+    subcommands: [Create.self, List.self, Show.self, Rename.self, Disable.self, Enable.self, Delete.self, Access.self, AgentKey.self])
 
   struct Create: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -36,6 +36,32 @@ struct AgentAccount: ParsableCommand {
 
     func validate() throws { try IDRule.check(id) }
     func run() throws { Output.line(try tenant.send(.get, "/agents/\(id)")) }
+  }
+
+  struct Rename: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Give an agent another name.")
+    @OptionGroup var tenant: TenantOption
+    @Argument(help: "The agent's id.") var id: String
+    @Argument(help: "The new name.") var name: String
+
+    func validate() throws { try IDRule.check(id) }
+    func run() throws {
+      try tenant.send(.patch, "/agents/\(id)", JSONObject([("name", .text(name))]))
+      print("agent \(id) is now \(name)")
+    }
+  }
+
+  struct Delete: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Delete an agent: its keys are refused at once, and it is in no scope any more.")
+    @OptionGroup var tenant: TenantOption
+    @Argument(help: "The agent's id.") var id: String
+
+    func validate() throws { try IDRule.check(id) }
+    func run() throws {
+      try tenant.send(.delete, "/agents/\(id)")
+      print("agent \(id) is deleted")
+    }
   }
 
   struct Disable: ParsableCommand {

@@ -5,7 +5,7 @@ internal import StrictJSON
 struct Project: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Make, list, rename, move and delete projects.",
-    subcommands: [Create.self, List.self, Rename.self, Move.self, Delete.self])
+    subcommands: [Create.self, List.self, Show.self, Rename.self, Move.self, Delete.self])
 
   struct Create: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Make a project and print its id.")
@@ -26,6 +26,15 @@ struct Project: ParsableCommand {
     @OptionGroup var json: JSONFlag
 
     func run() throws { try tenant.list("/projects", asJSON: json.isOn, ["id", "teamId", "name"]) }
+  }
+
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Print what is known of a project, as JSON.")
+    @OptionGroup var tenant: TenantOption
+    @Argument(help: "The project's id.") var id: String
+
+    func validate() throws { try IDRule.check(id) }
+    func run() throws { Output.line(try tenant.send(.get, "/projects/\(id)")) }
   }
 
   struct Rename: ParsableCommand {

@@ -4,7 +4,7 @@ internal import StrictJSON
 
 struct Team: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Make, list, rename and delete teams.", subcommands: [Create.self, List.self, Rename.self, Delete.self])
+    abstract: "Make, list, rename and delete teams.", subcommands: [Create.self, List.self, Show.self, Rename.self, Delete.self])
 
   struct Create: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Make a team and print its id.")
@@ -21,6 +21,15 @@ struct Team: ParsableCommand {
     @OptionGroup var json: JSONFlag
 
     func run() throws { try tenant.list("/teams", asJSON: json.isOn, ["id", "name"]) }
+  }
+
+  struct Show: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Print what is known of a team, as JSON.")
+    @OptionGroup var tenant: TenantOption
+    @Argument(help: "The team's id.") var id: String
+
+    func validate() throws { try IDRule.check(id) }
+    func run() throws { Output.line(try tenant.send(.get, "/teams/\(id)")) }
   }
 
   struct Rename: ParsableCommand {
