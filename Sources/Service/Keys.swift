@@ -73,6 +73,7 @@ extension Service {
           case .session(let level):
             try maker.insertKey(
               .session, role: level.rawValue, tenant: tenant, name: request.name, expiresAt: request.expiresAt, in: transaction)
+          case .admin where principal.role != .owner: throw ServiceError.forbidden(.write)
           case .admin:
             try maker.insertKey(.admin, role: "owner", tenant: tenant, name: request.name, expiresAt: request.expiresAt, in: transaction)
           }
@@ -89,6 +90,8 @@ extension Service {
       { transaction in
         guard var row = try transaction.apiKey(id) else { throw ServiceError.notFound }
         guard try self.vault.verify(row) else { throw ServiceError.unreadable }
+        // Keys of admins are the owners' alone.
+        if row.kind == APIKeyKind.admin.rawValue, principal.role != .owner { throw ServiceError.forbidden(.write) }
         if row.revokedAt != nil { return row }
         row.revokedAt = self.now()
         row.mac = try self.vault.mac(of: row)

@@ -292,4 +292,19 @@ struct AdminStructureTests {
     let showsKey = made.0 == 201 && made.1.contains(#""key":"agk_"#)
     #expect(showsKey)
   }
+
+  /// Auditors read, operators change, and what is gone for good is the owner's.
+  @Test func rolesOfTheTable() {
+    let entries = AdminRoute.table
+    for entry in entries {
+      for method in entry.methods {
+        #expect(entry.route.admits(.owner, method))
+        if entry.route.admits(.auditor, method) { #expect(entry.route.admits(.operator, method)) }
+      }
+    }
+    let changing = entries.filter { $0.methods != [.get] && $0.route.admits(.auditor, $0.methods[0]) }
+    #expect(changing.map { "\($0.pattern)" } == ["/admin/v1/tenants/{tenant}/audit/verify"])
+    let owners = entries.filter { !$0.route.admits(.operator, $0.methods[0]) }.map { "\($0.pattern)" }
+    #expect(owners.contains("/admin/v1/tenants/{tenant}/secrets/{scope}/{scopeId}/{secretId}/purge"))
+  }
 }

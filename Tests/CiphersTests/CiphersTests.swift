@@ -251,3 +251,19 @@ extension SecretBytes {
     }
   }
 }
+
+@Suite struct IdentifierTests {
+  @Test(arguments: [
+    ([UInt8](0xA0...0xAF), "50m6ha7955mtkthadanepavbnf"), ([UInt8](repeating: 0xFF, count: 16), "7zzzzzzzzzzzzzzzzzzzzzzzzz"),
+    ([UInt8](repeating: 0, count: 16), "00000000000000000000000000"),
+  ])
+  func base32(_ bytes: [UInt8], _ text: String) { #expect(RandomText.base32(bytes) == text) }
+
+  /// The first ten characters are the time, so that ids made later come later.
+  @Test func identifiersAreInOrderOfTheirTime() throws {
+    let made = try (0..<200).map { try RandomText.ulid(at: 1_767_225_600_000 + Int64($0)) }
+    #expect(made == made.sorted() && Set(made).count == made.count)
+    #expect(made[0].prefix(10) == "01kdvdna00")
+    #expect(made.allSatisfy { $0.utf8.count == 26 })
+  }
+}
