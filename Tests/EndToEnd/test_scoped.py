@@ -3,6 +3,7 @@
 import base64
 import concurrent.futures
 import json
+import pathlib
 import re
 import sqlite3
 import time
@@ -157,6 +158,51 @@ class BindingTests(ScopedTestCase):
             self.assertEqual((answer.status, answer.json()["code"]), (503, "unavailable"), target)
             self.assertNotIn(b"canary", answer.body)
         self.assertEqual(agent.ask("GET", agent.path("t/fields/g")).status, 200)
+
+
+    def test_plain_columns_changed_in_the_database_are_not_believed(self):
+        """T04: nobody becomes a manager, stays enabled or sees other metadata by SQL."""
+        coffer = self.coffer = self.fresh(options=self.options)
+        self.ask = coffer.client()
+        self.addCleanup(self.ask.close)
+        self.headers = [("Authorization", "Bearer " + coffer.keys["adminKey"])]
+        self.tenant = self.operator("POST", "/tenants", {"name": "first"}, status=201)["id"]
+        agent, team = self.agent(capabilities=["secrets:list", "secrets:read", "secrets:write"]), self.team()
+        self.join(agent, "team", team, "reader")
+        agent.call("PUT", agent.path("s"), {"fields": [{"key": "p", "sensitivity": "plaintext", "value": "canary"}]})
+        changes = [
+            ("UPDATE memberships SET role = 'manager'", "/agent/identity/whoami"),
+            ("UPDATE memberships SET scope_id = scope_id || 'x'", "/agent/identity/whoami"),
+            ("UPDATE agents SET name = 'other'", "/agent/identity/whoami"),
+            ("UPDATE teams SET name = 'other'", "/agent/identity/whoami"),
+            ("UPDATE api_keys SET grants = replace(grants, 'secrets:write', 'secrets:delete') WHERE kind = 'agent'", "/agent/identity/whoami"),
+            ("UPDATE api_keys SET expires_at = NULL WHERE kind = 'agent'", "/agent/identity/whoami"),
+            ("UPDATE tenants SET settings = '{\"orgDefaultRole\":\"manager\"}'", "/agent/identity/whoami"),
+            ("UPDATE scoped_secrets SET revision = 9", agent.path("s")), ("UPDATE scoped_secrets SET name = 'other'", agent.path()),
+            ("UPDATE scoped_secrets SET tags = '[\"x\"]'", agent.path("s") + "/fields/p"),
+            ("UPDATE fields SET sensitivity = 'encrypted'", agent.path("s")), ("UPDATE fields SET version = 9", agent.path("s") + "/fields/p"),
+            ("UPDATE fields SET created_by = 'x'", agent.path()),
+        ]  # fmt: skip
+        coffer.stop()
+        agent.client.close()
+        with open(coffer.folder + "/store/coffer.db", "rb") as file:
+            original = file.read()
+        for change, target in changes:
+            with self.subTest(change):
+                database = sqlite3.connect(coffer.folder + "/store/coffer.db", isolation_level=None)
+                self.assertGreater(database.execute(change).rowcount, 0)
+                database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                database.close()
+                coffer.up()
+                answer = agent.ask("GET", target)
+                self.assertEqual((answer.status, answer.json()["code"]), (503, "unavailable"), answer.body[:200])
+                self.assertNotIn(b"canary", answer.body)
+                agent.client.close()
+                coffer.stop()
+                for name in ("coffer.db-wal", "coffer.db-shm"):
+                    pathlib.Path(coffer.folder, "store", name).unlink(missing_ok=True)
+                with open(coffer.folder + "/store/coffer.db", "wb") as file:
+                    file.write(original)
 
 
 class AccessTests(ScopedTestCase):
