@@ -68,6 +68,25 @@ struct ScopedAPITests {
     #expect(code { _ = try Body(self.body(Array(text.utf8))).plan(for: "s", allowsDowngrade: false) } == expected)
   }
 
+  /// The vectors of JSON texts against the route's own parser, those aside that are about the other dialect's members.
+  @Test func textsOfJSON() throws {
+    let others = [
+      "escaped NUL in name", "value null", "value number", "value object", "log injection in name", "200000 distinct keys",
+    ]
+    var counts: [String: Int] = [:]
+    for item in try Vectors.own("json/project_cases.json")["cases"].list where item["parts"].isNull && !others.contains(item["name"].text) {
+      let text = item["b64"].isNull ? Array(item["text"].text.utf8) : try #require(WireText.decodeBase64(Array(item["b64"].text.utf8)))
+      let found = code { _ = try Body(self.body(text)) }
+      counts[item["expect"].text, default: 0] += 1
+      switch item["expect"].text {
+      case "accept": #expect(found == nil, "\(item["name"].text)")
+      case "reject": #expect(found == .invalidJSON || found == .validationFailed, "\(item["name"].text)")
+      default: break
+      }
+    }
+    #expect(counts == ["accept": 21, "reject": 36, "either": 7])
+  }
+
   @Test(arguments: [
     ("application/json", true), ("application/json; charset=utf-8", true), ("Application/JSON;charset=\"UTF-8\"", true),
     ("application/json; charset=latin1", false), ("text/json", false), ("application/jsonx", false), (nil, false),

@@ -36,8 +36,8 @@ package final class RateLimiter: Sendable {
 
     mutating func refill(_ perThousandSeconds: Int64, _ capacity: Int64, _ now: Int64) {
       // A clock that was set back adds nothing.
-      let elapsed = min(max(0, now - at), 10_000_000)
-      level = min(capacity, level + elapsed * perThousandSeconds / 1_000_000)
+      let (gained, overflows) = max(0, now - at).multipliedReportingOverflow(by: perThousandSeconds)
+      level = overflows ? capacity : min(capacity, level + gained / 1_000_000)
       at = now
     }
   }
