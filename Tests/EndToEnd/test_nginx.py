@@ -39,7 +39,7 @@ HOSTILE = """
     fastcgi_intercept_errors on; fastcgi_send_timeout 60s; fastcgi_read_timeout 60s;
     proxy_pass_request_headers off; proxy_pass_request_body off; proxy_set_header Foreign yes; proxy_buffering on;
     proxy_intercept_errors on; proxy_read_timeout 1s; proxy_http_version 1.0;
-    root /; types { text/plain js; } default_type text/plain;
+    root @folder@/html; types { text/plain js; } default_type text/plain;
 """
 STORING = HOSTILE.replace("fastcgi_cache elsewhere;", "fastcgi_store on;")
 NO_KEEPALIVE = HOSTILE.replace("keepalive_requests 1;", "keepalive_timeout 0;")
