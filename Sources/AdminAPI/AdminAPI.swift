@@ -117,6 +117,10 @@ package final class AdminAPI {
     case .tenant: return .now(ok(rendered(try tenantEver(parameters)), request))
     case .renameTenant: return try renameTenant(try tenant(parameters), request, principal)
     case .deleteTenant: return try deleteTenant(try tenant(parameters), request, principal)
+    case .admins: return .now(try admins(request))
+    case .createAdmin:
+      return create(try AdminBody.adminRequest(request, now: desk.service.now()), desk.service.defaultTenant, request, principal)
+    case .revokeAdmin: return try revokeAdmin(parameters.first ?? "", request, principal)
     case .keys: return .now(try keys(try tenant(parameters), request))
     case .createKey: return try createKey(try tenant(parameters), request, principal)
     case .revokeKey: return revokeKey(parameters.first ?? "", request, principal)
@@ -162,8 +166,11 @@ package final class AdminAPI {
   // MARK: - Writes
 
   private func createKey(_ tenant: String, _ request: Request, _ principal: Principal) throws(AdminFailure) -> Answer {
+    create(try AdminBody.keyRequest(request, now: desk.service.now()), tenant, request, principal)
+  }
+
+  func create(_ wanted: KeyRequest, _ tenant: String, _ request: Request, _ principal: Principal) -> Answer {
     let service = desk.service
-    let wanted = try AdminBody.keyRequest(request, now: service.now())
     return .later { send in
       service.createKey(wanted, tenant: tenant, by: principal, requestID: request.id) { result in
         let now = service.now()
@@ -173,7 +180,7 @@ package final class AdminAPI {
     }
   }
 
-  private func revokeKey(_ id: String, _ request: Request, _ principal: Principal) -> Answer {
+  func revokeKey(_ id: String, _ request: Request, _ principal: Principal) -> Answer {
     let service = desk.service
     return .later { send in
       service.revokeKey(id, by: principal, requestID: request.id) { result in

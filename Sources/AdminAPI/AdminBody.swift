@@ -78,17 +78,34 @@ enum AdminBody {
 
   /// What a new key is to be; `now` in Unix milliseconds.
   static func keyRequest(_ request: Request, now: Int64) throws(AdminFailure) -> KeyRequest {
-    let object = try object(request, members: ["kind", "level", "name", "expiresIn"])
+    let object = try object(request, members: ["kind", "level", "role", "name", "expiresIn"])
     let rights: KeyRequest.Rights
     switch object["kind"]?.string ?? "session" {
-    case "session": rights = .session(try level(object["level"]))
+    case "session":
+      guard object["role"] == nil else { throw .invalid("A session key has no role.") }
+      rights = .session(try level(object["level"]))
     case "admin":
       guard object["level"] == nil else { throw .invalid("An admin key has no level.") }
-      rights = .admin
+      rights = .admin(try role(object["role"]))
     default: throw .invalid("kind must be session or admin.")
     }
     if let kind = object["kind"], kind.string == nil { throw .invalid("kind must be session or admin.") }
     return KeyRequest(rights: rights, name: try name(object), expiresAt: try expiry(object["expiresIn"], now: now))
+  }
+
+  /// What an admin's key is to be: `{name, role, expiresIn?}`.
+  static func adminRequest(_ request: Request, now: Int64) throws(AdminFailure) -> KeyRequest {
+    let object = try object(request, members: ["name", "role", "expiresIn"])
+    return KeyRequest(
+      rights: .admin(try role(object["role"])), name: try name(object), expiresAt: try expiry(object["expiresIn"], now: now))
+  }
+
+  private static func role(_ value: JSONValue?) throws(AdminFailure) -> OperatorRole {
+    guard let value else { return .owner }
+    guard let role = value.string.flatMap({ OperatorRole(rawValue: $0.text) }) else {
+      throw .invalid("role must be one of " + OperatorRole.allCases.map(\.rawValue).joined(separator: ", ") + ".")
+    }
+    return role
   }
 
   private static func level(_ value: JSONValue?) throws(AdminFailure) -> Level {

@@ -45,7 +45,7 @@ struct KeyMaker {
 package struct KeyRequest: Sendable {
   package enum Rights: Sendable {
     case session(Level)
-    case admin
+    case admin(OperatorRole)
   }
   package let rights: Rights
   package let name: String
@@ -74,8 +74,9 @@ extension Service {
             try maker.insertKey(
               .session, role: level.rawValue, tenant: tenant, name: request.name, expiresAt: request.expiresAt, in: transaction)
           case .admin where principal.role != .owner: throw ServiceError.forbidden(.write)
-          case .admin:
-            try maker.insertKey(.admin, role: "owner", tenant: tenant, name: request.name, expiresAt: request.expiresAt, in: transaction)
+          case .admin(let role):
+            try maker.insertKey(
+              .admin, role: role.rawValue, tenant: tenant, name: request.name, expiresAt: request.expiresAt, in: transaction)
           }
         try self.record(key.created, by: principal.acting(in: tenant), requestID: requestID, in: transaction)
         return key
@@ -104,6 +105,11 @@ extension Service {
 }
 
 extension Desk {
+  /// nil when there is none of that id.
+  package func apiKey(_ id: String) throws(ServiceError) -> APIKeyRow? {
+    do { return try reader.apiKey(id) } catch { throw ServiceError(error) }
+  }
+
   /// The keys of a tenant in order of id; rows whose MAC does not hold are refused, not listed.
   package func keys(tenant: String, after id: String, limit: Int) throws(ServiceError) -> [APIKeyRow] {
     let rows: [APIKeyRow]

@@ -9,6 +9,7 @@ struct Key: ParsableCommand {
 
   enum Level: String, ExpressibleByArgument, CaseIterable { case masked, frontend, backend, lookup }
   enum Kind: String, ExpressibleByArgument, CaseIterable { case session, admin }
+  enum Role: String, ExpressibleByArgument, CaseIterable { case owner, `operator`, auditor }
 
   struct Create: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -21,6 +22,8 @@ struct Key: ParsableCommand {
     @OptionGroup var directory: DirectoryOption
     @Option(help: "session (X-Session-API-Key) or admin (Authorization: Bearer).") var kind = Kind.session
     @Option(help: "What a session key may do; frontend unless said otherwise.") var level: Level?
+    @Option(help: "What an admin key may do: owner (everything), operator (structure, keys, restore), auditor (reads); owner without it.")
+    var role: Role?
     @Option(help: "Id of the tenant.") var tenant = "default"
     @Option(help: "A name to know the key by.") var name = "made by coffer key create"
     @Option(help: "Lifetime: a number with s, m, h or d, as in 90d. Without it the key does not expire.") var expires: String?
@@ -28,6 +31,7 @@ struct Key: ParsableCommand {
 
     func validate() throws {
       if kind == .admin, level != nil { throw ValidationError("an admin key has no level") }
+      if kind == .session, role != nil { throw ValidationError("a session key has no role") }
       if let expires, Self.seconds(expires) == nil { throw ValidationError("--expires takes a number with s, m, h or d, at most 3650d") }
       try TenantName.check(tenant)
     }
@@ -36,6 +40,7 @@ struct Key: ParsableCommand {
       var body: JSONObject = JSONObject()
       body["kind"] = .string(JSONString(kind.rawValue))
       if kind == .session { body["level"] = .string(JSONString((level ?? .frontend).rawValue)) }
+      if kind == .admin { body["role"] = .string(JSONString((role ?? .owner).rawValue)) }
       body["name"] = .string(JSONString(name))
       if let seconds = expires.flatMap(Self.seconds) { body["expiresIn"] = .number(JSONNumber(seconds)) }
       let answer = try AdminClient.send(

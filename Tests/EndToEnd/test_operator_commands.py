@@ -5,14 +5,14 @@ import os
 import re
 import unittest
 
-from contract_harness import Agent
+from contract_harness import Agent, Operator
 from coffer_harness import Coffer
 from nginx_harness import ROOT
 
 
 # Every route of the operator surface, below /admin/v1 (/tenants/{tenant} is T), and the command that does the same.
 COMMANDS = {
-    "GET /metrics": "metrics", "GET status": "doctor", "GET tenants": "tenant list", "POST tenants": "tenant create",
+    "GET admins": "key list", "POST admins": "key create", "DELETE admins/{id}": "key revoke", "GET /metrics": "metrics", "GET status": "doctor", "GET tenants": "tenant list", "POST tenants": "tenant create",
     "GET T": "tenant show", "PATCH T": "tenant rename", "DELETE T": "tenant delete", "GET T/keys": "key list", "POST T/keys": "key create",
     "DELETE keys/{id}": "key revoke", "POST keys/{id}/rotate": "key rotate", "GET T/audit": "audit list", "GET T/audit/head": "audit head",
     "GET T/audit/verify": "audit verify", "POST T/audit/verify": "audit verify", "GET T/audit/export": "audit export",
@@ -77,6 +77,33 @@ class OperatorCommandTests(unittest.TestCase):
             self.assertRegex(made, "^%s[0-9a-z]{26}$" % prefix)
         self.do("member", "add", agent, "project", project, "--role", "writer", "--priority", "3")
         return team, project, agent
+
+    def test_admins(self):
+        self.coffer.up()
+        owner = Operator(self.coffer)
+        self.addCleanup(owner.close)
+        refusals = 0
+        for role in ("owner", "operator", "auditor"):
+            made = owner("POST", "/admins", {"name": "the " + role, "role": role})
+            self.assertEqual((made["role"], made["name"]), (role, "the " + role))
+            other = Operator(self.coffer, made["key"])
+            self.addCleanup(other.close)
+            self.assertEqual(other.raw("GET", "/tenants").status, 200)
+            for method, path, body, allowed in (
+                ("POST", "/tenants/default/teams", {"name": "t-" + role}, role != "auditor"), ("GET", "/admins", None, role == "owner"),
+                ("POST", "/admins", {"name": "x", "role": "owner"}, role == "owner"),
+                ("POST", "/tenants/default/keys", {"kind": "admin", "name": "x"}, role == "owner"),
+                ("DELETE", "/admins/" + made["id"], None, role == "owner"),
+            ):  # fmt: skip
+                answer = other.raw(method, path, body)
+                with self.subTest(role=role, call=(method, path)):
+                    self.assertIn(answer.status, (200, 201) if allowed else (403,), answer.body[:200])
+                    refusals += not allowed
+        self.assertEqual(refusals, 9)
+        self.assertEqual(owner.raw("POST", "/admins", {"name": "x", "role": "king"}).status, 400)
+        auditor = self.do("key", "create", "--kind", "admin", "--role", "auditor")
+        self.assertEqual(Operator(self.coffer, auditor.splitlines()[0]).raw("POST", "/tenants", {"name": "n"}).status, 403)
+        self.assertNotIn(auditor, json.dumps(owner("GET", "/admins")))
 
     def test_structure_without_a_server(self):
         team, project, agent = self.structure()
