@@ -91,19 +91,13 @@ package final class AdminAPI {
       desk.caller = principal
       return principal
     }
-    guard let header = request[.authorization], let token = Self.bearerToken(header) else { throw .service(.unauthenticated) }
+    guard let token = request.bearerToken else { throw .service(.unauthenticated) }
     do throws(ServiceError) { return try desk.authenticateAdmin(token) } catch {
       guard case .unauthenticated = error, try served({ () throws(ServiceError) in try desk.isOtherKind(token) }) else {
         throw .service(error)
       }
       throw .refused(Refusal(.wrongKeyKind))
     }
-  }
-
-  /// RFC 6750, section 2.1; the scheme's name in any case (RFC 9110, section 11.1).
-  private static func bearerToken(_ header: [UInt8]) -> [UInt8]? {
-    guard header.count > 7, String(decoding: header[..<7], as: UTF8.self).lowercased() == "bearer " else { return nil }
-    return Array(header[7...].drop { $0 == 0x20 })
   }
 
   private func answer(_ route: AdminRoute, _ parameters: [String], _ request: Request, _ principal: Principal) throws(AdminFailure)

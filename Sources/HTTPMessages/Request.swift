@@ -62,6 +62,13 @@ package struct Request: Sendable {
     self.id = id
   }
 
+  /// The credential of `Authorization: Bearer` (RFC 6750, section 2.1); the scheme's name in any case (RFC 9110, section 11.1).
+  package var bearerToken: [UInt8]? {
+    guard let field = self[.authorization], field.count > 7, String(decoding: field[..<7], as: UTF8.self).lowercased() == "bearer "
+    else { return nil }
+    return Array(field[7...].drop { $0 == 0x20 })
+  }
+
   package subscript(name: HeaderName) -> [UInt8]? {
     get { headers[name.rawValue] }
     set { headers[name.rawValue] = newValue }

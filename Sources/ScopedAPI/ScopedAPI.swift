@@ -51,7 +51,7 @@ package final class ScopedAPI {
   private func keyed(_ route: ScopedRoute, _ parameters: [String], _ request: Request) throws(ScopedFailure) -> Answer {
     let caller: AgentCaller
     do throws(ScopedFailure) {
-      guard let header = request[.authorization], let token = Self.bearerToken(header) else { throw ScopedFailure(code: .unauthenticated) }
+      guard let token = request.bearerToken else { throw ScopedFailure(code: .unauthenticated) }
       caller = try desk.authenticateAgent(token, address: request.peer.address)
     } catch { return .now(failedCredential(error, request)) }
     desk.caller = caller.principal
@@ -74,12 +74,6 @@ package final class ScopedAPI {
     default: break
     }
     return Failure.response(failure.refusal, request, at: service.now())
-  }
-
-  /// RFC 6750, section 2.1; the scheme's name in any case (RFC 9110, section 11.1).
-  private static func bearerToken(_ header: [UInt8]) -> [UInt8]? {
-    guard header.count > 7, String(decoding: header[..<7], as: UTF8.self).lowercased() == "bearer " else { return nil }
-    return Array(header[7...].drop { $0 == 0x20 })
   }
 
   /// A refusal that belongs into the audit chain is written there before it is sent.

@@ -2,7 +2,9 @@
 
 import json
 import os
+import pathlib
 import re
+import sqlite3
 import unittest
 
 from contract_harness import Agent, Operator
@@ -185,6 +187,48 @@ class OperatorCommandTests(unittest.TestCase):
             self.assertEqual(result.returncode, 1, change)
             self.assertIn(place, result.stderr)
         self.assertEqual([row["name"] for row in self.rows("tenant", "list")], ["default"])
+
+    def test_verification_finds_every_changed_row(self):
+        """Changed, moved and removed rows of the scoped dialect, each put back afterwards."""
+        _, _, agent = self.structure()
+        self.do("invite", "create", "ci")
+        self.coffer.up()
+        key = json.loads(self.do("agent", "key", "create", agent, "--json"))
+        client = Agent(self.coffer, self.rows("tenant", "list")[0]["id"], agent, key["key"])
+        self.addCleanup(client.close)
+        client.create(client.own, "one", fields=[{"key": "k", "sensitivity": "plaintext", "value": "v"}])
+        client.create(client.own, "two")
+        for value in (b"first", b"second"):
+            client.set_sealed(client.own, "one", "s", value)
+        client.close()
+        self.coffer.stop()
+        database = os.path.join(self.coffer.folder, "store", "coffer.db")
+        untouched = pathlib.Path(database).read_bytes()
+        self.assertEqual(self.do("verify", check=False).returncode, 0)
+        for statement, place in (
+            ("UPDATE teams SET name = 'x'", "teams/"), ("UPDATE projects SET team = NULL", "projects/"),
+            ("UPDATE agents SET disabled_at = 1", "agents/"), ("UPDATE memberships SET role = 'manager'", "memberships/"),
+            ("UPDATE invites SET max_uses = 9", "invites/"), ("UPDATE api_keys SET grants = NULL WHERE agent IS NOT NULL", "api_keys/"),
+            ("UPDATE scoped_secrets SET category = 'x' WHERE secret_id = 'one'", "scoped_secrets/"),
+            ("UPDATE scoped_secrets SET revision = revision - 1 WHERE secret_id = 'one'", "scoped_secrets/"),
+            ("UPDATE scoped_secrets SET secret_id = 'three' WHERE secret_id = 'two'", "scoped_secrets/"),
+            ("DELETE FROM scoped_secrets WHERE secret_id = 'two'", "scoped_secrets/"),
+            ("UPDATE fields SET sensitivity = 'plaintext' WHERE sensitivity = 'encrypted'", "fields/"),
+            ("UPDATE fields SET sealed = zeroblob(length(sealed)) WHERE field_key = 'k'", "fields/"),
+            ("UPDATE fields SET version = version + 7 WHERE field_key = 'k'", "fields/"),
+            ("UPDATE data_keys SET field_version = 9", "data_keys/"), ("DELETE FROM data_keys", "data_keys/"),
+        ):  # fmt: skip
+            with self.subTest(statement=statement):
+                connection = sqlite3.connect(database)
+                self.assertGreater(connection.execute(statement).rowcount, 0)
+                connection.commit()
+                connection.close()
+                found = self.do("verify", check=False)
+                self.assertEqual(found.returncode, 1, found.stdout)
+                self.assertIn(place, found.stdout)
+                for beside in ("-wal", "-shm"):
+                    pathlib.Path(database + beside).unlink(missing_ok=True)
+                pathlib.Path(database).write_bytes(untouched)
 
     def test_keys_invites_and_secrets_of_a_running_server(self):
         _, _, agent = self.structure()
