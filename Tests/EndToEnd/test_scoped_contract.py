@@ -9,6 +9,8 @@ import unittest
 import uuid
 
 from coffer_harness import Coffer
+from nginx_harness import ROOT
+from test_headers import raw
 from contract_harness import Agent, Operator, World, b64, seal
 
 TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
@@ -201,6 +203,39 @@ class TransportTests(ScopedTestCase):
             self.refused(agent("PUT", field, raw), 400, "invalid_json")
         self.refused(agent("PUT", path, {"tags": [CANARY + "\x07"]}), 400, "validation_failed")
         self.refused(agent("PUT", path, {"category": CANARY.upper()}), 400, "validation_failed")
+
+
+class PathTests(ScopedTestCase):
+    """The request targets of the vectors that are this dialect's, through nginx."""
+
+    def setUp(self):
+        self.agent = self.world().agent()
+        for secret, field in (("s1", "f1"), ("fields", "fields"), ("history", "f"), ("scopes", "f")):
+            self.agent.create(self.agent.own, secret, fields=[{"key": field, "sensitivity": "plaintext", "value": CANARY}])
+
+    def test_targets(self):
+        vectors = json.loads((ROOT / "Tests" / "Vectors" / "paths" / "request_targets.json").read_text(encoding="utf-8"))["cases"]
+        cases = [case for case in vectors if case["target"].startswith("/agent/")]
+        self.assertEqual(len(cases), 26)
+        names = {"a1": self.agent.id, "o1": self.agent.tenant}
+        for case in cases:
+            target = re.sub(r"(?<=/)(a1|o1)(?=/)", lambda match: names[match.group(1)], case["target"])
+            with self.subTest(target=case["target"][:70]):
+                data = "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nAuthorization: Bearer %s\r\n\r\n" % (target, self.agent.key)
+                status, _, body = raw(self.coffer.port, data.encode("latin-1"))
+                if case["expect"] != "route":
+                    # 400 is this dialect's 422.
+                    self.assertIn(status, {400 if wanted == 422 else wanted for wanted in case["status_any_of"]} | {400})
+                    self.assertNotIn(CANARY.encode(), body)
+                    continue
+                self.assertEqual(status, 200, body[:200])
+                found, params = json.loads(body)["data"], case["params"]
+                if case["endpoint"] == "scoped.secret":
+                    self.assertEqual(found["aggregate"]["secretId"], params["secretId"])
+                elif case["endpoint"] == "scoped.field":
+                    self.assertEqual((found["fieldKey"], found["value"]), (params["fieldKey"], CANARY))
+                else:
+                    self.assertTrue(isinstance(found, list) and found)
 
 
 class CredentialTests(ScopedTestCase):
