@@ -114,6 +114,7 @@ package final class AdminAPI {
     case .admins: return .now(try admins(request))
     case .createAdmin:
       return create(try AdminBody.adminRequest(request, now: desk.service.now()), desk.service.defaultTenant, request, principal)
+    case .createAdminKey: return try createAdminKey(parameters.first ?? "", request, principal)
     case .revokeAdmin: return try revokeAdmin(parameters.first ?? "", request, principal)
     case .keys: return .now(try keys(try tenant(parameters), request))
     case .createKey: return try createKey(try tenant(parameters), request, principal)

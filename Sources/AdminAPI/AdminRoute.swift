@@ -6,7 +6,7 @@ enum AdminRoute: Sendable {
   case metrics
   case status
   case tenants, createTenant, tenant, renameTenant, deleteTenant
-  case admins, createAdmin, revokeAdmin
+  case admins, createAdmin, createAdminKey, revokeAdmin
   case keys, createKey, revokeKey, rotateKey
   case auditEntries, auditHead, verifyAudit, exportAudit, trimAudit
   case importOpenHands, exportOpenHands
@@ -25,7 +25,7 @@ enum AdminRoute: Sendable {
   func admits(_ role: OperatorRole, _ method: HTTPMethod) -> Bool {
     switch (role, self) {
     case (.owner, _): true
-    case (_, .admins), (_, .createAdmin), (_, .revokeAdmin): false
+    case (_, .admins), (_, .createAdmin), (_, .createAdminKey), (_, .revokeAdmin): false
     case (.operator, .structure(.purgeSecret)), (.operator, .deleteTenant), (.operator, .trimAudit): false
     case (.operator, _): true
     case (.auditor, .verifyAudit): true
@@ -42,6 +42,7 @@ enum AdminRoute: Sendable {
     Entry(methods: [.get], pattern: "/admin/v1/admins", route: .admins),
     Entry(methods: [.post], pattern: "/admin/v1/admins", route: .createAdmin),
     Entry(methods: [.delete], pattern: "/admin/v1/admins/{id}", route: .revokeAdmin),
+    Entry(methods: [.post], pattern: "/admin/v1/admins/{id}/keys", route: .createAdminKey),
     Entry(methods: [.get], pattern: "/admin/v1/tenants", route: .tenants),
     Entry(methods: [.post], pattern: "/admin/v1/tenants", route: .createTenant),
     Entry(methods: [.get], pattern: "/admin/v1/tenants/{tenant}", route: .tenant),

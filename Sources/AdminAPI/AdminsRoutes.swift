@@ -20,9 +20,21 @@ extension AdminAPI {
     return self.page(page.map { .object(AdminRendering.key($0)) }, cursor: page.count == query.limit ? page.last?.id : nil, request)
   }
 
+  /// Another key with an admin's name and role, which the first one does not take along when it ends.
+  func createAdminKey(_ id: String, _ request: Request, _ principal: Principal) throws(AdminFailure) -> Answer {
+    let row = try admin(id)
+    guard let role = OperatorRole(rawValue: row.role) else { throw .service(.unreadable) }
+    let wanted = KeyRequest(rights: .admin(role), name: row.name, expiresAt: row.expiresAt)
+    return create(wanted, desk.service.defaultTenant, request, principal)
+  }
+
   func revokeAdmin(_ id: String, _ request: Request, _ principal: Principal) throws(AdminFailure) -> Answer {
-    let kind = try served { () throws(ServiceError) in try desk.apiKey(id)?.kind }
-    guard kind == APIKeyKind.admin.rawValue else { throw .service(.notFound) }
-    return revokeKey(id, request, principal)
+    try revokeKey(admin(id).id, request, principal)
+  }
+
+  private func admin(_ id: String) throws(AdminFailure) -> APIKeyRow {
+    let found = try served { () throws(ServiceError) in try desk.apiKey(id) }
+    guard let row = found, row.kind == APIKeyKind.admin.rawValue, row.revokedAt == nil else { throw .service(.notFound) }
+    return row
   }
 }

@@ -14,7 +14,7 @@ from nginx_harness import ROOT
 
 # Every route of the operator surface, below /admin/v1 (/tenants/{tenant} is T), and the command that does the same.
 COMMANDS = {
-    "GET admins": "key list", "POST admins": "key create", "DELETE admins/{id}": "key revoke", "GET /metrics": "metrics", "GET status": "doctor", "GET tenants": "tenant list", "POST tenants": "tenant create",
+    "GET admins": "key list", "POST admins": "key create", "POST admins/{id}/keys": "key create", "DELETE admins/{id}": "key revoke", "GET /metrics": "metrics", "GET status": "doctor", "GET tenants": "tenant list", "POST tenants": "tenant create",
     "GET T": "tenant show", "PATCH T": "tenant rename", "DELETE T": "tenant delete", "GET T/keys": "key list", "POST T/keys": "key create",
     "DELETE keys/{id}": "key revoke", "POST keys/{id}/rotate": "key rotate", "GET T/audit": "audit list", "GET T/audit/head": "audit head",
     "GET T/audit/verify": "audit verify", "POST T/audit/verify": "audit verify", "GET T/audit/export": "audit export",
@@ -103,6 +103,11 @@ class OperatorCommandTests(unittest.TestCase):
                     refusals += not allowed
         self.assertEqual(refusals, 9)
         self.assertEqual(owner.raw("POST", "/admins", {"name": "x", "role": "king"}).status, 400)
+        second = owner("POST", "/admins", {"name": "two keys", "role": "auditor"})
+        again = owner("POST", "/admins/%s/keys" % second["id"])
+        self.assertEqual((again["role"], again["name"]), ("auditor", "two keys"))
+        self.assertNotEqual(again["id"], second["id"])
+        self.assertEqual(owner.raw("POST", "/admins/0000000000000000/keys").status, 404)
         auditor = self.do("key", "create", "--kind", "admin", "--role", "auditor")
         self.assertEqual(Operator(self.coffer, auditor.splitlines()[0]).raw("POST", "/tenants", {"name": "n"}).status, 403)
         self.assertNotIn(auditor, json.dumps(owner("GET", "/admins")))
