@@ -66,7 +66,10 @@ class AgentServer:
                     self.wfile.flush()
                     time.sleep(said.pause)
 
-            do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = handle_any
+            def __getattr__(self, name):
+                if name.startswith("do_"):  # any method
+                    return self.handle_any
+                raise AttributeError(name)
 
             def log_message(self, *_):
                 pass

@@ -579,9 +579,11 @@ def relayed_errors(site):
 
 
 def relayed_answer_head(site):
-    """No cookie of the agent server reaches a browser."""
-    with relaying(site, Said(body={}, headers=(("Content-Type", "application/json"), ("Set-Cookie", "k=agent-key"), ("ETag", '"e"')))):
+    """No cookie of the agent server reaches a browser, and no file of its workspaces is taken for another type than it says."""
+    fields = (("Content-Type", "application/json"), ("Set-Cookie", "k=agent-key"), ("ETag", '"e"'), ("X-Content-Type-Options", "other"))
+    with relaying(site, Said(body={}, headers=fields)):
         response = ask(site, target=CONVERSATION)
+        expect(response.headers.get_all("X-Content-Type-Options") == ["nosniff"], "types are guessed")
         expect(response.getheader("Set-Cookie") is None, "cookie")
         expect(response.getheader("ETag") == '"e"')
 

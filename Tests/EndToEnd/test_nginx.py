@@ -197,7 +197,14 @@ ROWS = [
     Row("coffer_connection", checks.relayed_protocol, Change(HTTP, r'^    ""      "";\n(?=}\n\n# Strict)', "")),
     row("proxy_buffering", checks.relayed_stream),
     row("proxy_intercept_errors", checks.relayed_errors),
-    row("proxy_hide_header", checks.relayed_answer_head),
+    *[
+        instead(SERVER, name, r"^    %s +%s" % (name, value), "", checks.relayed_answer_head)
+        for name, value in [
+            ("proxy_hide_header", "Set-Cookie;"),
+            ("proxy_hide_header", "X-Content-Type-Options;"),
+            ("add_header", 'X-Content-Type-Options "nosniff" always; +# a workspace.*'),
+        ]
+    ],
     instead(SERVER, "proxy_ignore_headers", r"(?<=proxy_ignore_headers     )X-Accel-Redirect ", "", checks.relayed_steering),
     row("proxy_read_timeout", checks.relayed_patience),
     # the module for browsers

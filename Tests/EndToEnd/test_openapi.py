@@ -14,8 +14,10 @@ import urllib.parse
 
 import jsonschema
 import openapi_spec_validator
-from coffer_harness import RECORDINGS, CofferTestCase
+from agent_server import Said
+from coffer_harness import RECORDINGS
 from nginx_harness import ROOT
+from test_conversations import ConversationTestCase
 
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"
@@ -26,12 +28,21 @@ KINDS = re.compile(r"(auth.*|server|schema|settings-.*|secrets|mcp|profiles|prov
 OTHER = ("/docs", "/redoc", "/openapi.json")
 
 
-class OpenAPITest(CofferTestCase):
+class OpenAPITest(ConversationTestCase):
+    """With an agent server behind: without one, its operations answer 501 and nothing else."""
+
     def setUp(self):
         super().setUp()
         self.document = json.loads(self.ask("GET", "/openapi.json").body)
         self.operations = [
             (method, path, operation) for path, item in self.document["paths"].items() for method, operation in item.items()]
+
+    @staticmethod
+    def started(request):
+        # What has no meaning for this server it leaves to the one behind, which refuses what it does not know.
+        if request.method not in ("GET", "POST", "DELETE"):
+            return Said(405, {"detail": "Method Not Allowed"})
+        return ConversationTestCase.started(request)
 
     def operation(self, method, target):
         """The operation of a request; literal segments win."""
