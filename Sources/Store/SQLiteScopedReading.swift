@@ -111,15 +111,18 @@ extension SQLiteReading {
     ).all(.text(tenant), .integer(time), .integer(Int64(limit)), read: ScopedSecretRow.init)
   }
 
-  func allSecrets(after place: ScopeKey, id: String, limit: Int) throws(StoreError) -> [ScopedSecretRow] {
+  func allSecrets(after place: ScopeKey, id: String, grave: Int64, limit: Int)
+    throws(StoreError) -> [(secret: ScopedSecretRow, grave: Int64)]
+  {
     try connection.prepare(
       """
       SELECT tenant, scope, scope_id, secret_id, incarnation, name, category, tags, revision, kek_version, created_at, updated_at,
-        created_by, updated_by, deleted_at, purge_after, mac FROM scoped_secrets
-      WHERE tenant = ?1 AND (scope, scope_id, secret_id) > (?2, ?3, ?4) ORDER BY scope, scope_id, secret_id, grave LIMIT ?5
+        created_by, updated_by, deleted_at, purge_after, mac, grave FROM scoped_secrets
+      WHERE tenant = ?1 AND (scope, scope_id, secret_id, grave) > (?2, ?3, ?4, ?5) ORDER BY scope, scope_id, secret_id, grave LIMIT ?6
       """
     ).all(
-      .text(place.tenant), .text(place.scope), .text(place.scopeID), .text(id), .integer(Int64(limit)), read: ScopedSecretRow.init)
+      .text(place.tenant), .text(place.scope), .text(place.scopeID), .text(id), .integer(grave), .integer(Int64(limit))
+    ) { (ScopedSecretRow($0), $0.integer(17)) }
   }
 
   func scopeSize(_ place: ScopeKey) throws(StoreError) -> Int64 {

@@ -21,8 +21,10 @@ package protocol ScopedStoreReading: AnyObject {
   func deletedSecrets(_ place: ScopeKey, id: String, limit: Int) throws(StoreError) -> [ScopedSecretRow]
   /// The soft-deleted ones of a tenant that are due, oldest first.
   func dueSecrets(tenant: String, before time: Int64, limit: Int) throws(StoreError) -> [ScopedSecretRow]
-  /// Live and soft-deleted ones of a tenant, after the given place and id.
-  func allSecrets(after place: ScopeKey, id: String, limit: Int) throws(StoreError) -> [ScopedSecretRow]
+  /// Live and soft-deleted ones of a tenant, behind the one with this place, id and grave; `Int64.max` = behind all of that id.
+  /// The grave is the stored one, so that a walk ends whatever the other columns say.
+  func allSecrets(after place: ScopeKey, id: String, grave: Int64, limit: Int)
+    throws(StoreError) -> [(secret: ScopedSecretRow, grave: Int64)]
   /// How many live ones a scope has.
   func scopeSize(_ place: ScopeKey) throws(StoreError) -> Int64
   /// The newest version, current or removed.

@@ -89,9 +89,15 @@ import Testing
     #expect(try reader.scopedSecrets(Self.place, after: "", limit: 9).map(\.secretID) == ["a", "b"])
     #expect(try reader.scopedSecrets(Self.place, after: "a", limit: 1).map(\.secretID) == ["b"])
     #expect(try reader.dueSecrets(tenant: "t1", before: 15, limit: 9) == [first])
-    let all = try reader.allSecrets(after: ScopeKey(tenant: "t1", scope: "", scopeID: ""), id: "", limit: 9)
-    #expect(all.map(\.secretID) == ["a", "a", "a", "b", "a"])
-    #expect(try reader.allSecrets(after: Self.place, id: "b", limit: 9).map(\.place) == [other])
+    let all = try reader.allSecrets(after: ScopeKey(tenant: "t1", scope: "", scopeID: ""), id: "", grave: 0, limit: 9)
+    #expect(all.map(\.secret.secretID) == ["a", "a", "a", "b", "a"])
+    #expect(try reader.allSecrets(after: Self.place, id: "a", grave: .max, limit: 1).map(\.secret.secretID) == ["b"])
+    #expect(try reader.allSecrets(after: Self.place, id: "b", grave: .max, limit: 9).map(\.secret.place) == [other])
+    // No row is lost between pages, wherever one ends.
+    for (row, next) in zip(all, all.dropFirst()) {
+      let (place, id) = (row.secret.place, row.secret.secretID)
+      #expect(try reader.allSecrets(after: place, id: id, grave: row.grave, limit: 1).map(\.secret) == [next.secret])
+    }
     try store.perform { transaction in
       try transaction.delete(live)
       #expect(try transaction.scopedSecret(Self.place, id: "a") == nil)

@@ -43,14 +43,14 @@ extension Verification {
   /// The rows of the scoped dialect: structure, secrets, fields and their data keys.
   func checkScoped(_ chain: inout ChainState) throws(ServiceError) {
     try turn(&chain) { chain throws(ServiceError) in try checkStructure(of: chain.tenant) }
-    var last: (place: ScopeKey, id: String)? = (ScopeKey(tenant: chain.tenant, scope: "", scopeID: ""), "")
+    var last: (place: ScopeKey, id: String, grave: Int64)? = (ScopeKey(tenant: chain.tenant, scope: "", scopeID: ""), "", 0)
     while let position = last {
       try turn(&chain) { chain throws(ServiceError) in
         let rows = try stored { () throws(StoreError) in
-          try reader.allSecrets(after: position.place, id: position.id, limit: Self.page)
+          try reader.allSecrets(after: position.place, id: position.id, grave: position.grave, limit: Self.page)
         }
-        for row in rows { try check(row, &chain) }
-        last = rows.count == Self.page ? rows.last.map { ($0.place, $0.secretID) } : nil
+        for row in rows { try check(row.secret, &chain) }
+        last = rows.count == Self.page ? rows.last.map { ($0.secret.place, $0.secret.secretID, $0.grave) } : nil
       }
     }
     try turn(&chain) { chain throws(ServiceError) in

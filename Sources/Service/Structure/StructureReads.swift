@@ -72,13 +72,13 @@ extension Desk {
     }
   }
 
-  /// Secrets of every scope, behind the given place.
+  /// Secrets of every scope, behind all those of the given place and id.
   package func secretRecords(tenant: String, after place: (scope: String, scopeID: String, id: String), limit: Int)
     throws(ScopedFailure) -> [SecretRecord]
   {
     try scoped {
       let start = ScopeKey(tenant: tenant, scope: place.scope, scopeID: place.scopeID)
-      return try reader.allSecrets(after: start, id: place.id, limit: limit).map(record)
+      return try reader.allSecrets(after: start, id: place.id, grave: .max, limit: limit).map { try record($0.secret) }
     }
   }
 
