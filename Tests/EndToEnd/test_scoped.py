@@ -348,6 +348,7 @@ class ResolutionTests(ScopedTestCase):
         for project in projects:
             agent.call("PUT", agent.path("k", "project", project),
                        {"fields": [{"key": "p", "sensitivity": "plaintext", "value": project}]})  # fmt: skip
+            time.sleep(0.002)  # times are in milliseconds, and the later one must have a later time
         tie = agent.call("GET", "/agent/secrets/effective/k", status=409, code="ambiguous_scope")
         self.assertEqual({row["scopeId"] for row in tie["details"]["candidates"]}, set(projects))
         listed = agent.call("GET", "/agent/secrets/effective")
