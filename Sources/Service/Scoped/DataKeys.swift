@@ -29,7 +29,7 @@ extension Service {
     completion: @escaping @Sendable (Result<DataKeyOffer, ScopedFailure>) -> Void
   ) {
     scopedWrite(by: caller.principal, origin) { transaction in
-      let change = ScopedTransaction(service: self, store: transaction, caller: caller, origin: origin)
+      let change = try ScopedTransaction(service: self, store: transaction, caller: caller, origin: origin)
       let keys = try self.sealingKeys(tenant: caller.tenant, in: transaction)
       let binding = DataKeyBinding(
         tenant: caller.tenant, scope: action.scope.kind.rawValue, scopeID: action.scope.id, secretID: action.secretID,
@@ -42,7 +42,7 @@ extension Service {
           details: change.details.with("kekVersion", .number(JSONNumber(keys.version))).text))
       return DataKeyOffer(
         key: minted.key, wrapped: minted.wrapped.bytes, kekID: keys.kekID, kekVersion: keys.version, id: minted.wrapped.id,
-        expiresAt: time + (try change.settings().dataKeyTtlSeconds) * 1000)
+        expiresAt: time + change.settings.dataKeyTtlSeconds * 1000)
     } completion: {
       completion($0)
     }

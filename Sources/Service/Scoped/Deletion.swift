@@ -20,7 +20,6 @@ extension ScopedTransaction {
       return SecretDeletion(purgeAfter: end, wasDeleted: true)
     }
     try conditions.check(stored.tag)
-    let settings = try settings()
     try conditions.demand(settings)
     var row = advanced(stored)
     row.deletedAt = now

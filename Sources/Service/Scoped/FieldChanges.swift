@@ -26,7 +26,6 @@ extension ScopedTransaction {
     if case .same = comparison, let live {
       return FieldChangeResult(view: try service.view(live, of: secret, content: nil), revision: secret.revision, isChanged: false)
     }
-    let settings = try settings()
     if live == nil {
       try destroyRemoved(of: secret)
       let count = try fields(of: secret, withValues: false).count { $0.state == .current }
@@ -63,9 +62,9 @@ extension ScopedTransaction {
       let earlier = try store.fieldVersion(tenant: caller.tenant, incarnation: secret.incarnation, key: action.fieldKey, version: version),
       earlier.state == .retained
     else { throw ScopedFailure(code: .versionNotFound) }
-    try conditions.demand(try settings())
+    try conditions.demand(settings)
     let content = try service.content(of: try service.verified(earlier, in: store), of: secret, in: store)
-    if content.sensitivity == .plaintext, try settings().plaintextPolicy == .deny {
+    if content.sensitivity == .plaintext, settings.plaintextPolicy == .deny {
       throw ScopedFailure(Refusal(.plaintextDenied), denial: action.denial(.plaintextDenied, origin))
     }
     try checkDowngrade(content.sensitivity, from: current, isAllowed: allowsDowngrade)
@@ -81,7 +80,7 @@ extension ScopedTransaction {
       return FieldRemoval(revision: secret.revision, wasRemoved: true)
     }
     try conditions.check(secret.tag(of: current))
-    try conditions.demand(try settings())
+    try conditions.demand(settings)
     try destroyRemoved(of: secret)
     let row = try put(advanced(secret))
     try remove(current)

@@ -21,7 +21,7 @@ extension ScopedTransaction {
   {
     switch content {
     case .value(let value):
-      guard try settings().plaintextPolicy == .allow else {
+      guard settings.plaintextPolicy == .allow else {
         throw ScopedFailure(Refusal(.plaintextDenied), denial: action.denial(.plaintextDenied, origin))
       }
       guard let secret, let current, current.state == .current, current.sensitivity == Sensitivity.plaintext.rawValue,
@@ -44,7 +44,7 @@ extension ScopedTransaction {
     else { throw refused(.invalidDataKey, action, "does not open") }
     guard let row = try store.dataKey(tenant: caller.tenant, id: wrapped.id) else {
       let age = Int64(clamping: wrapped.issuedAt)
-      guard try age + settings().dataKeyTtlSeconds * 1000 > dataKeyTime() else { throw refused(.dataKeyExpired, action, "expired") }
+      guard try age + settings.dataKeyTtlSeconds * 1000 > dataKeyTime() else { throw refused(.dataKeyExpired, action, "expired") }
       return .different
     }
     let used = try service.verified(row, in: store)
@@ -107,7 +107,7 @@ extension ScopedTransaction {
     if isOver { row.sealed = [] }
     row.purgeAfter = nil
     try put(row)
-    let retained = UInt64(try settings().retainVersions)
+    let retained = UInt64(settings.retainVersions)
     var version = row.version
     guard version >= retained else { return row.version }
     // From the newest that must go down to the first that went before.
@@ -132,7 +132,7 @@ extension ScopedTransaction {
   func remove(_ field: FieldRow) throws {
     var row = field
     row.state = .removed
-    row.purgeAfter = try now + settings().deletionWindowDays * 86_400_000
+    row.purgeAfter = now + settings.deletionWindowDays * 86_400_000
     try put(row)
   }
 

@@ -52,7 +52,6 @@ extension ScopedTransaction {
       _ = try compare(content, action.on(key), with: nil, of: nil)
     }
     try conditions.check(nil)
-    let settings = try settings()
     try checkFieldQuota(plan.fields.count, settings)
     try purgeDue()
     let place = caller.place(action.scope)
@@ -93,7 +92,6 @@ extension ScopedTransaction {
     if names.isEmpty, changes.isEmpty, gone.isEmpty {
       return SecretChangeResult(view: try service.view(stored, in: store), isCreated: false, isChanged: false, warning: nil)
     }
-    let settings = try settings()
     guard conditions.ifMatch != nil else {
       throw settings.requireIfMatch ? ScopedFailure(code: .preconditionRequired) : ScopedFailure(.exists(currentTag: stored.tag))
     }
@@ -138,7 +136,7 @@ extension ScopedTransaction {
     if names.isEmpty {
       return SecretChangeResult(view: try service.view(stored, in: store), isCreated: false, isChanged: false, warning: nil)
     }
-    try conditions.demand(try settings())
+    try conditions.demand(settings)
     var row = advanced(stored)
     row.name = name ?? stored.name
     row.category = category ?? stored.category

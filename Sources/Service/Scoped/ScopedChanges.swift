@@ -50,7 +50,7 @@ extension Service {
     }
     scopedWrite(by: caller.principal, origin) { transaction in
       if let claim, let known = try self.knownAnswer(claim, caller.tenant, in: transaction) { return known }
-      let answer = try body(ScopedTransaction(service: self, store: transaction, caller: caller, origin: origin))
+      let answer = try body(try ScopedTransaction(service: self, store: transaction, caller: caller, origin: origin))
       if let claim { try self.keep(answer, claim, caller.tenant, in: transaction) }
       return answer
     } completion: { result in
@@ -109,13 +109,21 @@ package struct ScopedTransaction {
   let store: any StoreTransaction
   let caller: AgentCaller
   let origin: RequestOrigin
+  /// No change of the scoped dialect changes them.
+  let settings: TenantSettings
+
+  init(service: Service, store: any StoreTransaction, caller: AgentCaller, origin: RequestOrigin) throws {
+    self.service = service
+    self.store = store
+    self.caller = caller
+    self.origin = origin
+    settings = try service.vault.settings(of: caller.tenant, in: store)
+  }
 
   var now: Int64 { service.now() }
   var details: AuditDetails { AuditDetails(origin) }
 
   func record(_ event: AuditEvent) throws { try service.record(event, by: caller.principal, requestID: origin.id, in: store) }
-
-  func settings() throws -> TenantSettings { try service.vault.settings(of: caller.tenant, in: store) }
 
   /// The row with its MAC, under the tenant's active keys.
   func put(_ row: ScopedSecretRow) throws -> ScopedSecretRow {
