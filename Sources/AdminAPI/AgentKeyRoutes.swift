@@ -8,12 +8,10 @@ internal import StrictJSON
 /// Keys of agents and invites (scoped spec, section 10).
 extension AdminAPI {
   func agentKeys(_ tenant: String, _ agent: String, _ request: Request) throws(AdminFailure) -> Response {
-    let query = try ListQuery(request)
-    let after = query.cursor.hasPrefix("key_") ? String(query.cursor.dropFirst(4)) : query.cursor
-    let keys = try refused { () throws(ScopedFailure) in
-      try desk.agentKeys(tenant: tenant, agent: agent, after: after, limit: query.limit)
+    try list(request, id: \.id, json: \.json) { query throws(ScopedFailure) in
+      let after = query.cursor.hasPrefix("key_") ? String(query.cursor.dropFirst(4)) : query.cursor
+      return try desk.agentKeys(tenant: tenant, agent: agent, after: after, limit: query.limit)
     }
-    return page(keys.map { .object($0.json) }, cursor: keys.count == query.limit ? keys.last?.id : nil, request)
   }
 
   func createAgentKey(_ tenant: String, _ agent: String, _ request: Request, _ principal: Principal) throws(AdminFailure) -> Answer {
@@ -49,9 +47,9 @@ extension AdminAPI {
   // MARK: - Invites
 
   func invites(_ tenant: String, _ request: Request) throws(AdminFailure) -> Response {
-    let query = try ListQuery(request)
-    let rows = try refused { () throws(ScopedFailure) in try desk.invites(tenant: tenant, after: query.cursor, limit: query.limit) }
-    return page(rows.map { .object($0.json) }, cursor: rows.count == query.limit ? rows.last?.id : nil, request)
+    try list(request, id: \.id, json: \.json) { query throws(ScopedFailure) in
+      try desk.invites(tenant: tenant, after: query.cursor, limit: query.limit)
+    }
   }
 
   func createInvite(_ tenant: String, _ request: Request, _ principal: Principal) throws(AdminFailure) -> Answer {

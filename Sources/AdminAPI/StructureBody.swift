@@ -144,6 +144,15 @@ extension AdminAPI {
     do { return try body() } catch { throw .refused(error.refusal) }
   }
 
+  /// A page of rows that are told apart by an id; a full one may have more behind it.
+  func list<Row>(
+    _ request: Request, id: (Row) -> String, json: (Row) -> JSONObject, _ rows: (ListQuery) throws(ScopedFailure) -> [Row]
+  ) throws(AdminFailure) -> Response {
+    let query = try ListQuery(request)
+    let rows = try refused { () throws(ScopedFailure) in try rows(query) }
+    return page(rows.map { .object(json($0)) }, cursor: rows.count == query.limit ? rows.last.map(id) : nil, request)
+  }
+
   /// Runs a change of a tenant's structure and sends what it renders.
   func structure(
     _ tenant: String, _ request: Request, _ principal: Principal, status: Int = 200,
@@ -160,7 +169,19 @@ extension AdminAPI {
     }
   }
 
-  /// The same for an answer that may show a key.
+  /// Takes something with an id out of the structure; `?cascade=true` takes what hangs on it too.
+  func delete(
+    _ tenant: String, _ id: String, _ request: Request, _ principal: Principal,
+    _ body: @escaping @Sendable (StructureTransaction, _ cascades: Bool) throws -> Void
+  ) throws(AdminFailure) -> Answer {
+    let cascades = try ListQuery(request).flag("cascade")
+    return structure(tenant, request, principal) { change in
+      try body(change, cascades)
+      return ["id": AdminRendering.text(id), "deleted": true]
+    }
+  }
+
+  /// The same as `structure` for an answer that may show a key.
   func shown(
     _ tenant: String, _ request: Request, _ principal: Principal, _ body: @escaping @Sendable (StructureTransaction) throws -> ShownKey
   ) -> Answer {

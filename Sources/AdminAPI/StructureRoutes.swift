@@ -20,9 +20,9 @@ extension AdminAPI {
   // MARK: - Teams
 
   func teams(_ tenant: String, _ request: Request) throws(AdminFailure) -> Response {
-    let query = try ListQuery(request)
-    let rows = try refused { () throws(ScopedFailure) in try desk.teams(tenant: tenant, after: query.cursor, limit: query.limit) }
-    return page(rows.map { .object($0.json) }, cursor: rows.count == query.limit ? rows.last?.id : nil, request)
+    try list(request, id: \.id, json: \.json) { query throws(ScopedFailure) in
+      try desk.teams(tenant: tenant, after: query.cursor, limit: query.limit)
+    }
   }
 
   func team(_ tenant: String, _ id: String, _ request: Request) throws(AdminFailure) -> Response {
@@ -40,19 +40,15 @@ extension AdminAPI {
   }
 
   func deleteTeam(_ tenant: String, _ id: String, _ request: Request, _ principal: Principal) throws(AdminFailure) -> Answer {
-    let cascades = try ListQuery(request).flag("cascade")
-    return structure(tenant, request, principal) { change in
-      try change.deleteTeam(id, cascades: cascades)
-      return ["id": AdminRendering.text(id), "deleted": true]
-    }
+    try delete(tenant, id, request, principal) { change, cascades in try change.deleteTeam(id, cascades: cascades) }
   }
 
   // MARK: - Projects
 
   func projects(_ tenant: String, _ request: Request) throws(AdminFailure) -> Response {
-    let query = try ListQuery(request)
-    let rows = try refused { () throws(ScopedFailure) in try desk.projects(tenant: tenant, after: query.cursor, limit: query.limit) }
-    return page(rows.map { .object($0.json) }, cursor: rows.count == query.limit ? rows.last?.id : nil, request)
+    try list(request, id: \.id, json: \.json) { query throws(ScopedFailure) in
+      try desk.projects(tenant: tenant, after: query.cursor, limit: query.limit)
+    }
   }
 
   func project(_ tenant: String, _ id: String, _ request: Request) throws(AdminFailure) -> Response {
@@ -73,19 +69,15 @@ extension AdminAPI {
   }
 
   func deleteProject(_ tenant: String, _ id: String, _ request: Request, _ principal: Principal) throws(AdminFailure) -> Answer {
-    let cascades = try ListQuery(request).flag("cascade")
-    return structure(tenant, request, principal) { change in
-      try change.deleteProject(id, cascades: cascades)
-      return ["id": AdminRendering.text(id), "deleted": true]
-    }
+    try delete(tenant, id, request, principal) { change, cascades in try change.deleteProject(id, cascades: cascades) }
   }
 
   // MARK: - Agents
 
   func agents(_ tenant: String, _ request: Request) throws(AdminFailure) -> Response {
-    let query = try ListQuery(request)
-    let rows = try refused { () throws(ScopedFailure) in try desk.agents(tenant: tenant, after: query.cursor, limit: query.limit) }
-    return page(rows.map { .object($0.json) }, cursor: rows.count == query.limit ? rows.last?.id : nil, request)
+    try list(request, id: \.id, json: \.json) { query throws(ScopedFailure) in
+      try desk.agents(tenant: tenant, after: query.cursor, limit: query.limit)
+    }
   }
 
   func agent(_ tenant: String, _ id: String, _ request: Request) throws(AdminFailure) -> Response {
@@ -122,11 +114,7 @@ extension AdminAPI {
   }
 
   func deleteAgent(_ tenant: String, _ id: String, _ request: Request, _ principal: Principal) throws(AdminFailure) -> Answer {
-    let cascades = try ListQuery(request).flag("cascade")
-    return structure(tenant, request, principal) { change in
-      try change.deleteAgent(id, cascades: cascades)
-      return ["id": AdminRendering.text(id), "deleted": true]
-    }
+    try delete(tenant, id, request, principal) { change, cascades in try change.deleteAgent(id, cascades: cascades) }
   }
 
   func access(_ tenant: String, _ id: String, _ request: Request) throws(AdminFailure) -> Response {
