@@ -53,7 +53,7 @@ extension AuditEvent {
       let name = String(decoding: JSONValue.string(JSONString(change.place)).serialized(), as: UTF8.self)
       return name + ":" + (change.state.map { "[\($0.incarnation),\($0.version)]" } ?? "null")
     }
-    let start = details.isEmpty ? "{" : details.dropLast() + ","
+    let start = details.isEmpty || details == "{}" ? "{" : details.dropLast() + ","
     return start + "\"rows\":{" + members.joined(separator: ",") + "}}"
   }
 

@@ -137,6 +137,7 @@ class OperatorCommandTests(unittest.TestCase):
         self.assertEqual(json.loads(self.do("tenant", "settings", "get"))["retainVersions"], 2)
         wrong = self.do("tenant", "settings", "set", "retainVersions=51", check=False)
         self.assertEqual(wrong.returncode, 1)
+        self.do("agent", "key", "create", agent)
         self.assertEqual(self.coffer.command("verify", "--dir", self.coffer.folder).returncode, 0)
 
     DECLARED = {

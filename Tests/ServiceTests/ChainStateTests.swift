@@ -13,6 +13,14 @@ import Testing
       secretID: secret, fieldKey: "", revision: revision, outcome: "allowed", requestID: "", details: details, hash: [], mac: [])
   }
 
+  /// With no other member, with none at all, and with some.
+  @Test("rows are found again in the details", arguments: ["", "{}", #"{"sourceIp":"127.0.0.1"}"#])
+  func rowsInDetails(details: String) throws {
+    let named = RowChange(place: "api_keys/k", state: RowState(incarnation: 3, version: 1))
+    let rows = AuditEvent.rows(in: AuditEvent("key.create", details: details, rows: [named]).storedDetails)
+    #expect(rows.map(\.place) == ["api_keys/k"] && rows.map(\.state) == [named.state])
+  }
+
   @Test func rowsAndSecretsOfBothDialectsAreCarried() throws {
     var whole = ChainState(tenant: "t", isDefault: false)
     let entries = [
