@@ -109,6 +109,7 @@ int main(int count, char **arguments) {
   signal(SIGPIPE, SIG_IGN);
   setenv("LIBFCGI_OS_CLOSE_POLL_TIMEOUT", "0", 1);
   FCGX_Init();
+  signal(SIGTERM, SIG_DFL);  // libfcgi's own handler only sets a flag
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   if (strlen(arguments[1]) >= sizeof address.sun_path) return 64;
   strcpy(address.sun_path, arguments[1]);

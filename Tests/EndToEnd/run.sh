@@ -29,6 +29,7 @@ module() {
 }
 
 modules=(
+  test_benchmarks
   test_nginx
   test_init
   test_settings
