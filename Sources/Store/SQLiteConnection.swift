@@ -18,7 +18,11 @@ internal import CSQLite
   let handle: OpaquePointer
   private var statements: [UnsafeRawPointer: SQLiteStatement] = unsafe [:]
 
+  /// Without SQLite's count of its memory, which nobody reads: each allocation of each thread would wait for one lock.
+  private static let isPrepared = coffer_sqlite_count_memory(0) == SQLITE_OK
+
   init(path: String, role: Role) throws(StoreError) {
+    guard Self.isPrepared else { throw .unavailable(.ioError) }
     var opened: OpaquePointer?
     let flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_READWRITE | (role == .reader ? 0 : SQLITE_OPEN_CREATE)
     let code = unsafe sqlite3_open_v2(path, &opened, flags, nil)
@@ -55,7 +59,7 @@ internal import CSQLite
     try set("PRAGMA cache_size=-2048", reading: "PRAGMA cache_size", expecting: "-2048")
     switch role {
     case .writer:
-      try set("PRAGMA wal_autocheckpoint=1000", reading: "PRAGMA wal_autocheckpoint", expecting: "1000")
+      try set("PRAGMA wal_autocheckpoint=2000", reading: "PRAGMA wal_autocheckpoint", expecting: "2000")
     case .reader:
       // Two checkpointers can corrupt the file in SQLite before 3.51.3 (the WAL-reset race).
       try set("PRAGMA wal_autocheckpoint=0", reading: "PRAGMA wal_autocheckpoint", expecting: "0")

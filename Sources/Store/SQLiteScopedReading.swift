@@ -131,7 +131,7 @@ extension SQLiteReading {
   }
 
   func field(tenant: String, incarnation: UInt64, key: String) throws(StoreError) -> FieldRow? {
-    try fieldVersion(tenant: tenant, incarnation: incarnation, key: key, version: 0)
+    try field(tenant: tenant, incarnation: incarnation, key: key, past: FieldRow.newest)
   }
 
   func scopedField(_ place: ScopeKey, secret: String, key: String) throws(StoreError) -> (ScopedSecretRow, FieldRow?)? {
@@ -142,7 +142,7 @@ extension SQLiteReading {
         f.tenant, f.incarnation, f.field_key, f.version, f.state, f.sensitivity, f.data_key_id, f.kek_version, f.created_at,
         f.created_by, f.purge_after, f.mac, f.sealed
       FROM scoped_secrets s LEFT JOIN fields f
-        ON f.tenant = s.tenant AND f.incarnation = s.incarnation AND f.past = 0 AND f.field_key = ?5
+        ON f.tenant = s.tenant AND f.incarnation = s.incarnation AND f.past = 9223372036854775807 AND f.field_key = ?5
       WHERE s.tenant = ?1 AND s.scope = ?2 AND s.scope_id = ?3 AND s.secret_id = ?4 AND s.grave = 0
       """
     ).first(.text(place.tenant), .text(place.scope), .text(place.scopeID), .text(secret), .text(key)) { row in
@@ -155,29 +155,33 @@ extension SQLiteReading {
       withValues
         ? """
         SELECT tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, created_at, created_by,
-          purge_after, mac, sealed FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND past = 0 ORDER BY field_key
+          purge_after, mac, sealed FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND past = 9223372036854775807 ORDER BY field_key
         """
         : """
         SELECT tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, created_at, created_by,
-          purge_after, mac, x'' FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND past = 0 ORDER BY field_key
+          purge_after, mac, x'' FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND past = 9223372036854775807 ORDER BY field_key
         """
     ).all(.text(tenant), .unsigned(incarnation)) { FieldRow($0) }
   }
 
   func fieldVersion(tenant: String, incarnation: UInt64, key: String, version: UInt64) throws(StoreError) -> FieldRow? {
+    try field(tenant: tenant, incarnation: incarnation, key: key, past: version)
+  }
+
+  private func field(tenant: String, incarnation: UInt64, key: String, past: UInt64) throws(StoreError) -> FieldRow? {
     try connection.prepare(
       """
       SELECT tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, created_at, created_by, purge_after,
         mac, sealed FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND past = ?3 AND field_key = ?4
       """
-    ).first(.text(tenant), .unsigned(incarnation), .unsigned(version), .text(key)) { FieldRow($0) }
+    ).first(.text(tenant), .unsigned(incarnation), .unsigned(past), .text(key)) { FieldRow($0) }
   }
 
   func fieldVersions(tenant: String, incarnation: UInt64, key: String, limit: Int) throws(StoreError) -> [FieldRow] {
     try connection.prepare(
       """
       SELECT tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, created_at, created_by, purge_after,
-        mac, x'' FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND past > 0 AND field_key = ?3 ORDER BY past DESC LIMIT ?4
+        mac, x'' FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND past < 9223372036854775807 AND field_key = ?3 ORDER BY past DESC LIMIT ?4
       """
     ).all(.text(tenant), .unsigned(incarnation), .text(key), .integer(Int64(limit))) { FieldRow($0) }
   }

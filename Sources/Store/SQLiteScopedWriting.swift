@@ -101,9 +101,10 @@ extension SQLiteTransaction {
       .text(row.createdBy), .optional(row.purgeAfter), .blob(row.mac), .blob(row.sealed))
   }
 
-  func deleteFieldVersion(tenant: String, incarnation: UInt64, key: String, version: UInt64) throws(StoreError) {
+  func deleteFieldVersion(tenant: String, incarnation: UInt64, key: String, version: UInt64) throws(StoreError) -> Bool {
     try connection.prepare("DELETE FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND past = ?3 AND field_key = ?4")
       .run(.text(tenant), .unsigned(incarnation), .unsigned(version), .text(key))
+    return connection.changedRows > 0
   }
 
   func deleteFields(tenant: String, incarnation: UInt64) throws(StoreError) {
@@ -164,10 +165,13 @@ extension ScopedSecretRow {
 }
 
 extension FieldRow {
-  /// Part of the key: 0 for the newest version, else the version.
+  /// `past` of the newest version: the last in the order of the key, beside the versions that its next change touches.
+  static let newest = UInt64(Int64.max)
+
+  /// Part of the key: the version, but for the newest.
   fileprivate var past: UInt64 {
     switch state {
-    case .current, .removed: 0
+    case .current, .removed: Self.newest
     case .retained, .destroyed: version
     }
   }

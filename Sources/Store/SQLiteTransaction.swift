@@ -2,18 +2,58 @@
 final class SQLiteTransaction: SQLiteReading, StoreTransaction {
   /// The newest entry of each chain, as this transaction sees it: nobody else writes.
   private var heads: [String: AuditHead] = [:]
+  /// Rows that most bodies of a batch look at, as read or written in this batch.
+  private var tenants: [String: TenantRow] = [:]
+  private var keks: [KEKSlot: KEKRow] = [:]
+
+  private struct KEKSlot: Hashable {
+    let tenant: String
+    let version: UInt32
+  }
 
   /// Audit entries of the batch so far.
-  var appendedEntries = 0
+  private(set) var appendedEntries = 0
+
+  /// To be called when a batch begins.
+  func begin() {
+    appendedEntries = 0
+    forgetRows()
+  }
 
   /// To be called whenever something was undone.
-  func forgetHeads() { heads = [:] }
+  ///
+  /// - Parameter entries: how many audit entries of the batch are left.
+  func undo(leaving entries: Int = 0) {
+    heads = [:]
+    appendedEntries = entries
+    forgetRows()
+  }
+
+  private func forgetRows() {
+    tenants.removeAll(keepingCapacity: true)
+    keks.removeAll(keepingCapacity: true)
+  }
+
+  override func tenant(_ id: String) throws(StoreError) -> TenantRow? {
+    if let row = tenants[id] { return row }
+    let row = try super.tenant(id)
+    tenants[id] = row
+    return row
+  }
+
+  override func kek(tenant: String, version: UInt32) throws(StoreError) -> KEKRow? {
+    let slot = KEKSlot(tenant: tenant, version: version)
+    if let row = keks[slot] { return row }
+    let row = try super.kek(tenant: tenant, version: version)
+    keks[slot] = row
+    return row
+  }
 
   override func auditHead(tenant: String) throws(StoreError) -> AuditHead? {
     if let head = heads[tenant] { return head }
     let head = try super.auditHead(tenant: tenant)
     // Bounded: a store may have any number of tenants.
-    if heads.count >= 1024 { forgetHeads() }
+    if heads.count >= 1024 { heads = [:] }
     heads[tenant] = head
     return head
   }
@@ -31,6 +71,7 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
   }
 
   func update(_ row: TenantRow) throws(StoreError) {
+    tenants[row.id] = nil
     try connection.prepare("UPDATE tenants SET name = ?2, active_kek_version = ?3, settings = ?4, mac = ?5 WHERE id = ?1")
       .run(.text(row.id), .text(row.name), .integer(Int64(row.activeKEKVersion)), .text(row.settings), .blob(row.mac))
     try requireChange()
@@ -47,6 +88,7 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
   }
 
   func update(_ row: KEKRow) throws(StoreError) {
+    keks[KEKSlot(tenant: row.tenant, version: row.version)] = nil
     try connection.prepare("UPDATE keks SET root_key_id = ?3, wrapped = ?4, wraps_reserved = ?5 WHERE tenant = ?1 AND version = ?2")
       .run(.text(row.tenant), .integer(Int64(row.version)), .text(row.rootKeyID), .blob(row.wrapped), .integer(row.wrapsReserved))
     try requireChange()
@@ -145,6 +187,7 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
   }
 
   func deleteContents(ofTenant id: String) throws(StoreError) {
+    forgetRows()
     for statement in Schema.tenantDeletions { try connection.prepare(statement).run(.text(id)) }
   }
 

@@ -49,7 +49,7 @@ final class SQLiteWriter: Sendable {
         if case .failed(let error) = erasure { return stop(error) }
       } catch {
         abandon(connection)
-        transaction.forgetHeads()
+        transaction.undo()
         for entry in batch { entry.fail(error) }
         // After a failed sync the next one may lie: stop writing, restart, recover. Never try again here.
         if error == .unknownOutcome || error == .corrupt { return stop(error) }
@@ -85,7 +85,7 @@ final class SQLiteWriter: Sendable {
     -> [WriteQueue.Attempt]
   {
     try connection.execute("BEGIN IMMEDIATE")
-    transaction.appendedEntries = 0
+    transaction.begin()
     var attempts: [WriteQueue.Attempt] = []
     for entry in batch {
       try connection.execute("SAVEPOINT body")
@@ -98,8 +98,7 @@ final class SQLiteWriter: Sendable {
         case .unavailable, .unknownOutcome, .corrupt: throw attempt.storeFailure ?? .unavailable(.ioError)
         case nil, .conflict, .busy, .newerSchema, .locked, .networkFileSystem:
           try connection.execute("ROLLBACK TO body")
-          transaction.forgetHeads()
-          transaction.appendedEntries = appended
+          transaction.undo(leaving: appended)
         }
       }
       try connection.execute("RELEASE body")

@@ -96,6 +96,7 @@ enum Schema {
     ) STRICT, WITHOUT ROWID;
     """,
     scopedDialect,
+    newestVersionsLast,
   ]
 
   /// What goes with a tenant. A table with rows of tenants belongs here, unless it is the audit chain.

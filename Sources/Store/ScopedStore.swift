@@ -67,7 +67,7 @@ package protocol ScopedStoreWriting: ScopedStoreReading {
   func resize(_ place: ScopeKey, by difference: Int64) throws(StoreError) -> Int64
   /// Inserts or replaces the newest version of a field, or an earlier version, as its state says.
   func put(_ row: FieldRow) throws(StoreError)
-  func deleteFieldVersion(tenant: String, incarnation: UInt64, key: String, version: UInt64) throws(StoreError)
+  func deleteFieldVersion(tenant: String, incarnation: UInt64, key: String, version: UInt64) throws(StoreError) -> Bool
   /// Every version of every field.
   func deleteFields(tenant: String, incarnation: UInt64) throws(StoreError)
   /// Throws `conflict` when the id is taken.

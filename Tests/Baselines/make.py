@@ -1,5 +1,6 @@
 """Makes the frozen store of the schema that the built programs write: Tests/Baselines/schema-N. See README.md."""
 
+import base64
 import json
 import pathlib
 import shutil
@@ -25,6 +26,8 @@ PROFILES = {
 }
 AGENT_PROFILE = {"llm_profile_ref": "work", "enable_sub_agents": True}
 CONNECTION = {"display_name": "shared", "api_key": "value-connection", "base_url": "https://llm.example.com"}
+# Texts of one field of the scoped dialect, version by version: more than a tenant retains.
+FIELD = ["value-field-%d" % version for version in range(1, 9)]
 WORKSPACES = [{"id": "1", "name": "a b", "path": "/srv/a b"}, {"id": "2", "name": "é", "path": "/srv/é"}]
 
 
@@ -57,6 +60,30 @@ def fill(coffer, ask):
     return {"masked": masked["key"], "revoked": revoked["key"]}
 
 
+def fill_scoped(coffer, ask):
+    """A secret of an agent: a field of many versions, one that was removed, and one sealed under a data key."""
+    agent = coffer.command("agent", "create", "keeper", "--dir", coffer.folder).stdout.split()[0]
+    key = coffer.command("agent", "key", "create", agent, "--dir", coffer.folder).stdout.split()[0]
+    own = "/agent/secrets/agent/%s/kept" % agent
+
+    def done(method, target, body=None):
+        answer = ask(method, target, body, key=None, headers={"Authorization": "Bearer " + key})
+        assert answer.status == 200, "%s %s: %d %s" % (method, target, answer.status, answer.body)
+        return answer.json()["data"]
+
+    done("PUT", own, {"name": "Kept", "fields": [{"key": "gone", "sensitivity": "plaintext", "value": "value-gone"}]})
+    for value in FIELD:
+        done("PUT", own + "/fields/many", {"sensitivity": "plaintext", "value": value})
+    done("DELETE", own + "/fields/gone")
+    place = {"scope": "agent", "scopeId": agent, "secretId": "kept", "fieldKey": "sealed"}
+    minted = done("POST", "/agent/secrets/generate-data-key", place)
+    parts = {"iv": bytes(12), "ciphertext": b"sealed elsewhere", "authTag": bytes(16)}
+    envelope = {name: base64.b64encode(part).decode() for name, part in parts.items()}
+    envelope = {"version": 1, **envelope, "dataKeyCiphertext": minted["dataKeyCiphertext"]}
+    done("PUT", own + "/fields/sealed", {"sensitivity": "encrypted", "envelope": envelope})
+    return {"key": key, "agent": agent, "versions": FIELD, "envelope": envelope, "dataKey": minted["plaintextKey"]}
+
+
 def main():
     coffer = Coffer(environment={"OH_SECRET_KEY": SECRET_KEY})
     try:
@@ -64,6 +91,7 @@ def main():
         coffer.up()
         ask = coffer.client()
         keys = {"session": keys["sessionKey"], "admin": keys["adminKey"], **fill(coffer, ask)}
+        scoped = fill_scoped(coffer, ask)
         ask.close()
         coffer.stop()
         entries = len(coffer.audit())
@@ -80,6 +108,7 @@ def main():
         expected = {
             "wireSecret": SECRET_KEY, "keys": keys, "auditEntries": entries, "agentSettings": SECRET_SETTINGS, "secrets": SECRETS,
             "profiles": PROFILES, "agentProfile": AGENT_PROFILE, "connection": CONNECTION, "workspaces": WORKSPACES,
+            "scoped": scoped,
         }  # fmt: skip
         (target / "expected.json").write_text(json.dumps(expected, indent=1, ensure_ascii=True) + "\n")
         print("%s: schema %d, %d audit entries" % (target, schema, entries))

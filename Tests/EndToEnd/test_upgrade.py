@@ -82,7 +82,37 @@ class UpgradeTests(unittest.TestCase):
         self.assertEqual(ask("GET", "/api/settings", key=expected["keys"]["masked"]).status, 200)
         self.assertEqual(ask("GET", "/api/settings", headers=exposed, key=expected["keys"]["masked"]).status, 403)
         self.assertEqual(ask("GET", "/api/settings", key=expected["keys"]["revoked"]).status, 401)
+        if "scoped" in expected:
+            self.check_scoped(ask, expected["scoped"])
         ask.close()
+
+    def check_scoped(self, ask, expected):
+        own = "/agent/secrets/agent/%s/kept" % expected["agent"]
+
+        def answer(method, target, body=None):
+            return ask(method, target, body, key=None, headers={"Authorization": "Bearer " + expected["key"]})
+
+        def data(*request):
+            self.assertEqual(answer(*request).status, 200)
+            return answer(*request).json()["data"]
+
+        *_, earlier, newest = expected["versions"]
+        self.assertEqual(data("GET", own + "/fields/many")["value"], newest)
+        versions = data("GET", own + "/fields/many/versions")
+        self.assertEqual([each["fieldVersion"] for each in versions], list(range(len(expected["versions"]), 0, -1)))
+        self.assertEqual([each["state"] for each in versions], ["current"] + ["retained"] * 5 + ["destroyed"] * 2)
+        self.assertEqual(data("GET", own + "/fields/many?version=%d" % (len(versions) - 1))["value"], earlier)
+        self.assertEqual(answer("GET", own + "/fields/gone").status, 404)
+        self.assertEqual(sorted(field["key"] for field in data("GET", own)["aggregate"]["fields"]), ["many", "sealed"])
+        self.assertEqual(data("GET", own + "/fields/sealed")["envelope"], expected["envelope"])
+        opened = data("POST", "/agent/secrets/decrypt-data-key", {
+            "scope": "agent", "scopeId": expected["agent"], "secretId": "kept", "fieldKey": "sealed",
+            "dataKeyCiphertext": expected["envelope"]["dataKeyCiphertext"]})  # fmt: skip
+        self.assertEqual(opened["plaintextKey"], expected["dataKey"])
+        for number in range(3):
+            self.assertEqual(answer("PUT", own + "/fields/many", {"sensitivity": "plaintext", "value": "new-%d" % number}).status, 200)
+        versions = data("GET", own + "/fields/many/versions")
+        self.assertEqual([each["state"] for each in versions], ["current"] + ["retained"] * 5 + ["destroyed"] * 5)
 
     @staticmethod
     def secrets(document):
@@ -102,7 +132,7 @@ class UpgradeTests(unittest.TestCase):
                     process.wait(20)
                 report = json.loads(coffer.command("verify", "--dir", coffer.folder, "--json").stdout)
                 self.assertEqual(report["auditEntries"], expected["auditEntries"])
-                self.assertEqual(report["secrets"], len(expected["secrets"]))
+                self.assertEqual(report["secrets"], len(expected["secrets"]) + ("scoped" in expected))
 
 
 if __name__ == "__main__":

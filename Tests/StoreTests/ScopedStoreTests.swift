@@ -1,6 +1,8 @@
+import Glibc
 import Store
 import TestSupport
 import Testing
+import Threads
 
 /// What every store must do for the scoped dialect; run here against SQLite.
 @Suite struct ScopedStoreConformance {
@@ -129,12 +131,60 @@ import Testing
     #expect(try reader.fieldVersion(tenant: "t1", incarnation: .max, key: "f", version: 2)?.state == .retained)
     #expect(try reader.fieldVersion(tenant: "t1", incarnation: .max, key: "f", version: 3) == nil)
     try store.perform { transaction in
-      try transaction.deleteFieldVersion(tenant: "t1", incarnation: .max, key: "f", version: 1)
+      #expect(try transaction.deleteFieldVersion(tenant: "t1", incarnation: .max, key: "f", version: 1))
+      #expect(try transaction.deleteFieldVersion(tenant: "t1", incarnation: .max, key: "f", version: 1) == false)
       #expect(try transaction.fieldVersions(tenant: "t1", incarnation: .max, key: "f", limit: 9).map(\.version) == [2])
       try transaction.deleteFields(tenant: "t1", incarnation: .max)
       #expect(try transaction.field(tenant: "t1", incarnation: .max, key: "f") == nil)
       #expect(try transaction.field(tenant: "t1", incarnation: 1, key: "f") != nil)
     }
+  }
+
+  /// Bodies of one batch see what those before them wrote, and nothing of one that was undone.
+  @Test func aBatchSeesItsOwnTenantAndKeys() throws {
+    let store = try open()
+    defer { store.close() }
+    var tenant = TenantRow(id: "t1", name: "one", createdAt: 1, activeKEKVersion: 1, settings: "{}", mac: [1])
+    var key = KEKRow(tenant: "t1", version: 1, kekID: [1], rootKeyID: "r", wrapped: [2], createdAt: 1, wrapsReserved: 0)
+    let first = key
+    try store.perform { try $0.insert(first) }
+    tenant.activeKEKVersion = 2
+    key.wrapsReserved = 10
+    let (kept, keptKey) = (tenant, key)
+    tenant.activeKEKVersion = 3
+    key.wrapsReserved = 20
+    let (undone, undoneKey) = (tenant, key)
+    let isReady = Locked(false)
+    let seen = Locked<[[Int64?]]>([])
+    let look: @Sendable (any StoreTransaction) throws -> Void = { transaction in
+      let row = try transaction.tenant("t1").map { Int64($0.activeKEKVersion) }
+      let reserved = try transaction.kek(tenant: "t1", version: 1)?.wrapsReserved
+      seen.withLock { $0.append([row, reserved]) }
+    }
+    let bodies: [@Sendable (any StoreTransaction) throws -> Void] = [
+      look,
+      { transaction in
+        try transaction.update(kept)
+        try transaction.update(keptKey)
+      },
+      look,
+      { transaction in
+        try look(transaction)
+        try transaction.update(undone)
+        try transaction.update(undoneKey)
+        try look(transaction)
+        throw StoreError.conflict
+      },
+      look,
+    ]
+    // The first body holds the writer until the others wait: they are one batch.
+    store.write({ _ in while !isReady.withLock({ $0 }) { usleep(100) } }, completion: { _ in })
+    for body in bodies { store.write(body, completion: { _ in }) }
+    isReady.withLock { $0 = true }
+    try store.perform { _ in }
+    #expect(seen.withLock { $0 } == [[1, 0], [2, 10], [2, 10], [3, 20], [2, 10]])
+    #expect(store.commitFigures.commits <= 5)
+    #expect(try store.makeReader().tenant("t1") == kept)
   }
 
   @Test func aDataKeyIsThereOnceForGood() throws {

@@ -95,8 +95,10 @@ extension ScopedTransaction {
     return wrapped.id
   }
 
-  /// How many destroyed versions a field keeps as mere facts.
+  /// How many destroyed versions a field keeps as mere facts, at least.
   private static let remembered: UInt64 = 50
+  /// How many versions pass between two times that facts are dropped.
+  private static let forgetfulness: UInt64 = 16
 
   /// Puts the newest version among the earlier ones and destroys what is no longer retained; its number, 0 for none.
   private func retire(_ current: FieldRow?, of secret: ScopedSecretRow) throws -> UInt64 {
@@ -121,11 +123,17 @@ extension ScopedTransaction {
       try put(old)
       version -= 1
     }
-    if row.version > retained + Self.remembered {
-      try store.deleteFieldVersion(
-        tenant: row.tenant, incarnation: row.incarnation, key: row.fieldKey, version: row.version - retained - Self.remembered)
-    }
+    try forgetDestroyed(before: row, retained: retained)
     return row.version
+  }
+
+  /// Drops the oldest facts of destroyed versions, many at a time: they lie apart from what else a change touches.
+  private func forgetDestroyed(before row: FieldRow, retained: UInt64) throws {
+    guard row.version % Self.forgetfulness == 0, row.version > retained + Self.remembered else { return }
+    var version = row.version - retained - Self.remembered
+    while version > 0,
+      try store.deleteFieldVersion(tenant: row.tenant, incarnation: row.incarnation, key: row.fieldKey, version: version)
+    { version -= 1 }
   }
 
   /// Takes a field out of sight; its versions stay for the deletion window.
@@ -141,7 +149,7 @@ extension ScopedTransaction {
     for field in try fields(of: secret, withValues: false) where field.state == .removed {
       guard let end = field.purgeAfter, end <= now else { continue }
       for earlier in try store.fieldVersions(tenant: field.tenant, incarnation: field.incarnation, key: field.fieldKey, limit: 1000) {
-        try store.deleteFieldVersion(
+        _ = try store.deleteFieldVersion(
           tenant: field.tenant, incarnation: field.incarnation, key: field.fieldKey, version: earlier.version)
       }
       var row = field
