@@ -1,22 +1,25 @@
 # make run      install what is missing, build, start nginx and cofferd, print the URL and the keys
 # make test     install what is missing and run everything CI runs
-# make bench    time the settings dialect beside a C echo and nginx's own files
+# make bench    time both dialects beside a C echo and nginx's own files
+# make bench-full  the same, with few clients, a million secrets and an OpenHands agent server; BENCH=--write for docs/performance.md
 # make nightly  the same tests with the long numbers
 # make build    release build: .build/release/coffer and .build/release/cofferd
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build run test deps deps-test lint unit sanitizers fuzz end-to-end bench nightly clean
+.PHONY: build run test deps deps-test lint unit sanitizers fuzz end-to-end bench bench-full nightly clean
 
 # Where `make run` keeps its store.
 DIR ?= $(HOME)/.coffer
 ADDRESS ?= 127.0.0.1:8443
 FUZZ_SECONDS ?= 60
+# Options of the benchmarks: --quick, --only WORD, --save FILE, --write.
+BENCH ?=
 
 BUILD_PACKAGES := libfcgi-dev libssl-dev libsqlite3-dev libcurl4-openssl-dev
 RUN_PACKAGES := nginx openssl curl
 TEST_PACKAGES := python3 python3-venv python3-cryptography python3-dotenv nodejs tmux sqlite3 strace faketime gcc libc6-dev
-BENCH_PACKAGES := wrk gcc libc6-dev python3
+BENCH_PACKAGES := wrk gcc libc6-dev python3 python3-venv
 
 RELEASE := -c release --static-swift-stdlib -Xlinker --gc-sections -Xlinker -s
 # A crash must not print memory, and must not wait for a debugger.
@@ -72,7 +75,11 @@ nightly: deps-test lint unit build sanitizers
 
 bench: build
 	@$(call install,$(BENCH_PACKAGES))
-	python3 Tests/Benchmarks/bench.py
+	python3 Tests/Benchmarks/bench.py $(BENCH)
+
+bench-full: build
+	@$(call install,$(BENCH_PACKAGES))
+	python3 Tests/Benchmarks/bench.py --full $(BENCH)
 
 clean:
 	rm -rf .build .build-address .build-thread

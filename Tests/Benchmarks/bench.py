@@ -1,57 +1,91 @@
 """Times Coffer through nginx and TLS beside a C echo and nginx's own files, in interleaved rounds.
 
-    bench.py [--quick] [--only WORD] [--save FILE]
+    bench.py                 both dialects with 64 clients; ten minutes at most
+    bench.py --full          also few clients, growth to a million secrets and an OpenHands agent server; twenty at most
+    bench.py --full --write  and writes docs/performance.md and docs/performance.svg
+    bench.py --quick         less of everything, to see that it works; with --full three minutes at most
 
 Exit 1 when a floor is missed.
 """
 
 import argparse
+import datetime
 import json
 import pathlib
+import subprocess
 import sys
+import time
 
+import chart
+import growth
+import machine
+import peer
 import report
 import sections
-from rig import machine
+from rig import BINARIES, ROOT
 
 SOME = ["GET settings", "GET a secret", "PUT a secret", "mint a data key", "GET a field", "PUT a field"]
 
+CHART = "![The ratios, the agent server and the growth below as a chart](performance.svg)\n\n"
+
 
 class Plan:
-    """How much is measured. `only`: a word that the names of rows must hold."""
+    """How much is measured. Rounds and seconds are of each thing that takes turns; None leaves a part out."""
 
-    def __init__(self, quick=False, only=""):
+    def __init__(self, full=False, quick=False, only=""):
+        self.only, self.full = only, full
         self.rounds, self.seconds = (2, 1) if quick else (5, 2)
-        self.only = only
-        self.fewer_clients = {1: ["PUT a secret"]}
-        self.memory_requests = None
+        self.fewer_rounds = self.beside_rounds = self.growth_rounds = self.peer_rounds = 1 if quick else 3
+        self.fewer_clients = {1: SOME, 8: SOME} if full else {1: ["PUT a secret"]}
+        self.memory_requests = ((10_000, 100_000) if quick else (100_000, 1_000_000)) if full else None
+        self.sizes = ([100, 1_000, 10_000] if quick else [100, 1_000, 10_000, 100_000, 1_000_000]) if full else None
+        self.peer_seconds = 3 if quick else 4
 
     def wants(self, name):
         return self.only in name
 
 
 def measure(plan):
-    result = {"machine": machine(), "rounds": plan.rounds, "seconds": plan.seconds, **sections.responder(plan)}
+    begun, stolen = time.monotonic(), machine.Stolen()
+    version = subprocess.run([str(BINARIES / "coffer"), "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    result = {
+        "machine": machine.machine(), "version": version, "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "rounds": plan.rounds, "seconds": plan.seconds, "clients": sections.CLIENTS}  # fmt: skip
+    result.update(sections.responder(plan))
     if plan.memory_requests:
         result["memory growth"] = sections.memory_growth(plan)
     result["beside"] = sections.company(plan)
+    if plan.full:
+        result["peer"] = peer.peer(plan)
+        result["growth"] = growth.growth(plan)
+    result["took"], result["stolen"] = time.monotonic() - begun, stolen.part()
     return result
 
 
 def main():
-    options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    options.add_argument("--quick", action="store_true", help="less of everything: to see that it works")
-    options.add_argument("--only", default="", help="rows whose name holds this word")
-    options.add_argument("--save", type=pathlib.Path, help="write every figure of every round there, as JSON")
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--full", action="store_true")
+    options.add_argument("--quick", action="store_true")
+    options.add_argument("--only", default="", metavar="WORD", help="requests whose name holds this word")
+    options.add_argument("--save", type=pathlib.Path, metavar="FILE", help="write every figure of every round there, as JSON")
+    options.add_argument("--from", dest="saved", type=pathlib.Path, metavar="FILE", help="measure nothing; take what --save wrote")
+    options.add_argument(
+        "--write", nargs="?", type=pathlib.Path, const=ROOT / "docs", metavar="FOLDER",
+        help="put the figures into performance.md and performance.svg there; docs unless a folder is named")  # fmt: skip
     options = options.parse_args()
-    result = measure(Plan(options.quick, options.only))
+    if options.saved:
+        result = json.loads(options.saved.read_text(encoding="utf-8"))
+    else:
+        result = measure(Plan(options.full, options.quick, options.only))
     if options.save:
         options.save.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     parts, judgement = report.sections(result)
-    print("%s\n%d rounds of %d s, %d TLS connections unless said otherwise; CPU in microseconds a request" % (
-        result["machine"], result["rounds"], result["seconds"], sections.CLIENTS))  # fmt: skip
-    for title, text in parts:
-        print("\n## %s\n\n%s" % (title, text), end="")
+    text = report.heading(result) + "".join("\n### %s\n\n%s" % part for part in parts)
+    print(text, end="")
+    if options.write:
+        page = options.write / "performance.md"
+        page.write_text(report.put_between(page.read_text(encoding="utf-8"), CHART + text), encoding="utf-8")
+        (options.write / "performance.svg").write_text(chart.chart(result), encoding="utf-8")
     sys.exit(1 if judgement.named("missed") else 0)
 
 

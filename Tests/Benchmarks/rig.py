@@ -126,8 +126,13 @@ class Server:
         return sum(memory(pid, "VmRSS") for pid in self.pids())
 
     def peak(self):
-        """Bytes in memory at most, since each process began."""
+        """Bytes in memory at most, since each process began or since `forget_peak`."""
         return sum(memory(pid, "VmHWM") for pid in self.pids())
+
+    def forget_peak(self):
+        """`peak` counts from here on (proc(5), /proc/PID/clear_refs)."""
+        for pid in self.pids():
+            pathlib.Path("/proc/%d/clear_refs" % pid).write_text("5", encoding="utf-8")
 
     def output(self):
         return pathlib.Path(self.rig.home, self.name + ".out").read_text(errors="replace")[-2000:]
@@ -372,9 +377,3 @@ def memory(pid, name):
 
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-
-
-def machine():
-    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo", encoding="utf-8") if line.startswith("model name")), "?")
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 30
-    return "%d x %s, %d GiB, Linux %s" % (len(os.sched_getaffinity(0)), model, memory, os.uname().release)

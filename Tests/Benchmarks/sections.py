@@ -29,25 +29,28 @@ def checked(server, request):
 
 def run(rig, server, request, clients, seconds):
     figures = rig.load(server, request, clients, seconds)
-    if figures["failed"]:
+    if not figures["requests"]:
+        say("%s answered nothing in %d s: once more" % (server.name, seconds))
+        figures = rig.load(server, request, clients, seconds)
+    if figures["failed"] or not figures["requests"]:
         raise RuntimeError("%s: %d requests failed: %s %s" % (server.name, figures["failed"], request.method, request.path))
     return figures
 
 
-def against_echo(rig, row, clients, plan):
-    """The row beside an echo that answers as many bytes, and for GET beside nginx with a file of that size."""
+def against_echo(rig, row, clients, rounds, seconds, with_file=False):
+    """The row beside an echo that answers as many bytes, and when asked beside nginx with a file of that size."""
     say("%s, %d clients" % (row.name, clients))
     request = row.request
     size = checked(rig.coffer, request)
     echo = type(request)(request.method, "/echo/%d" % size, request.headers, request.body, request.numbers)
-    file = rig.file_request(size)
     runs = {
-        "coffer": lambda: run(rig, rig.coffer, request, clients, plan.seconds),
-        "echo": lambda: run(rig, rig.echo, echo, clients, plan.seconds),
+        "coffer": lambda: run(rig, rig.coffer, request, clients, seconds),
+        "echo": lambda: run(rig, rig.echo, echo, clients, seconds),
     }
-    if request.method == "GET":
-        runs["file"] = lambda: run(rig, rig.files, file, clients, plan.seconds)
-    measured = in_turns(plan.rounds, runs)
+    if with_file:
+        file = rig.file_request(size)
+        runs["file"] = lambda: run(rig, rig.files, file, clients, seconds)
+    measured = in_turns(rounds, runs)
     return {"name": row.name, "bytes": size, "clients": clients, "bound": document(row.bound),
             "rounds": measured.rounds}  # fmt: skip
 
@@ -60,9 +63,10 @@ def responder(plan):
         before = rig.coffer.resident()
         prepare(rig, rig.coffer)
         every = [row for row in rows(rig.coffer) if plan.wants(row.name)]
-        measured = [against_echo(rig, row, CLIENTS, plan) for row in every]
+        measured = [
+            against_echo(rig, row, CLIENTS, plan.rounds, plan.seconds, with_file=row.request.method == "GET") for row in every]  # fmt: skip
         fewer = [
-            against_echo(rig, row, clients, plan)
+            against_echo(rig, row, clients, plan.fewer_rounds, plan.seconds)
             for clients, names in plan.fewer_clients.items() for row in every if row.name in names]  # fmt: skip
         under, after = rig.coffer.peak(), rig.coffer.resident()
         return {
@@ -98,7 +102,7 @@ def company(plan):
             if not plan.wants(each.name):
                 continue
             say("%s beside %s" % (each.row, each.name))
-            measured = beside.measure(rig, each, requests[each.row], plan.rounds, plan.seconds)
+            measured = beside.measure(rig, each, requests[each.row], plan.beside_rounds, plan.seconds)
             if any(measured.total(who, "failed") for who in ("quiet", "beside")):
                 raise RuntimeError("requests failed beside " + each.name)
             found.append({"name": each.name, "row": each.row, "bound": document(each.bound), "rounds": measured.rounds})

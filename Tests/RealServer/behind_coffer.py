@@ -21,16 +21,17 @@ from nginx_harness import end_with_parent, free_port  # noqa: E402
 UPSTREAM_KEY = "agent-server-session-key-6c1f"
 
 
-def agent_server(home, port, conversations, log=None):
-    """The running process; it is ready when this returns."""
+def agent_server(
+    home, port, conversations, log=None, python=sys.executable, secret_key="another-secret-key-of-its-own-0123456789"):  # fmt: skip
+    """The running process; it is ready when this returns. Its settings and secrets are below HOME/store."""
     environment = {
-        "PATH": str(pathlib.Path(sys.executable).parent) + ":/usr/bin:/bin", "HOME": home, "LANG": "C.UTF-8",
-        "LITELLM_LOCAL_MODEL_COST_MAP": "True", "OPENHANDS_SUPPRESS_BANNER": "1", "OH_SECRET_KEY": "another-secret-key-of-its-own-0123456789",
+        "PATH": str(pathlib.Path(python).parent) + ":/usr/bin:/bin", "HOME": home, "LANG": "C.UTF-8",
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True", "OPENHANDS_SUPPRESS_BANNER": "1", "OH_SECRET_KEY": secret_key,
         "OH_SESSION_API_KEYS_0": UPSTREAM_KEY, "OH_PERSISTENCE_DIR": home + "/store", "OH_CONVERSATIONS_PATH": conversations,
         "OH_BASH_EVENTS_DIR": home + "/bash", "OH_ENABLE_VSCODE": "false", "OH_ENABLE_VNC": "false", "TMUX_TMPDIR": home,
     }  # fmt: skip
     process = subprocess.Popen(
-        [sys.executable, "-m", "openhands.agent_server", "--host", "127.0.0.1", "--port", str(port)],
+        [python, "-m", "openhands.agent_server", "--host", "127.0.0.1", "--port", str(port)],
         env=environment, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=end_with_parent)  # fmt: skip
     for _ in range(600):
         try:
