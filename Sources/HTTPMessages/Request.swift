@@ -64,7 +64,8 @@ package struct Request: Sendable {
 
   /// The credential of `Authorization: Bearer` (RFC 6750, section 2.1); the scheme's name in any case (RFC 9110, section 11.1).
   package var bearerToken: [UInt8]? {
-    guard let field = self[.authorization], field.count > 7, String(decoding: field[..<7], as: UTF8.self).lowercased() == "bearer "
+    guard let field = self[.authorization], field.count > 7, field[6] == 0x20,
+      zip(field[..<6], "bearer".utf8).allSatisfy({ $0 | 0x20 == $1 })
     else { return nil }
     return Array(field[7...].drop { $0 == 0x20 })
   }

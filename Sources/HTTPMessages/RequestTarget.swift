@@ -24,7 +24,7 @@ package struct RequestTarget: Sendable, Equatable {
     let end = uri.firstIndex(of: UInt8(ascii: "?")) ?? uri.endIndex
     let path = uri[..<end]
     guard let decoded = Self.decodedSegments(path) else { throw .invalidPath }
-    if let normalised, [UInt8]([[UInt8]]([[]] + decoded).joined(separator: [UInt8(ascii: "/")])) != normalised { throw .invalidPath }
+    if let normalised, !Self.isPath(normalised, of: decoded) { throw .invalidPath }
     // After the split a trailing slash is an empty last segment.
     let hasTrailingSlash = decoded.count > 1 && decoded.last?.isEmpty == true
     let isRoot = decoded == [[]]
@@ -34,7 +34,21 @@ package struct RequestTarget: Sendable, Equatable {
       rawQuery: end < uri.endIndex ? String(decoding: uri[(end + 1)...], as: UTF8.self) : "")
   }
 
+  /// Whether `path` is a slash and a segment, again and again, and nothing else.
+  private static func isPath(_ path: [UInt8], of segments: [[UInt8]]) -> Bool {
+    var rest = path[...]
+    for segment in segments {
+      guard rest.popFirst() == UInt8(ascii: "/"), rest.starts(with: segment) else { return false }
+      rest.removeFirst(segment.count)
+    }
+    return rest.isEmpty
+  }
+
   private static func decodedSegments(_ path: ArraySlice<UInt8>) -> [[UInt8]]? {
+    // Hardly any path has an escape.
+    if !path.contains(UInt8(ascii: "%")) {
+      return path.dropFirst().split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).map { Array($0) }
+    }
     var segments: [[UInt8]] = []
     var current: [UInt8] = []
     var index = path.index(after: path.startIndex)

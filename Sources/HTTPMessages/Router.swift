@@ -16,6 +16,8 @@ package struct Router<Route: Sendable>: Sendable {
     /// nil stands for a parameter.
     let segments: [[UInt8]?]
     let literals: Int
+    /// Where the parameters are.
+    let parameters: [Int]
     var routes: [(method: HTTPMethod, route: Route)]
     var allow: String
   }
@@ -33,7 +35,9 @@ package struct Router<Route: Sendable>: Sendable {
       let index = paths.firstIndex { $0.segments == segments } ?? paths.count
       if index == paths.count {
         paths.append(
-          Path(pattern: "\(entry.pattern)", segments: segments, literals: segments.count { $0 != nil }, routes: [], allow: ""))
+          Path(
+            pattern: "\(entry.pattern)", segments: segments, literals: segments.count { $0 != nil },
+            parameters: segments.indices.filter { segments[$0] == nil }, routes: [], allow: ""))
       }
       paths[index].routes += entry.methods.map { ($0, entry.route) }
     }
@@ -59,7 +63,7 @@ package struct Router<Route: Sendable>: Sendable {
     guard target.segments.count < places.count else { return nil }
     var best: Int?
     var literals = -1
-    for index in places[target.segments.count] where paths[index].literals > literals && Self.fits(paths[index].segments, target.segments) {
+    for index in places[target.segments.count] where paths[index].literals > literals && fits(index, target.segments) {
       best = index
       literals = paths[index].literals
     }
@@ -73,21 +77,20 @@ package struct Router<Route: Sendable>: Sendable {
   /// What the table says once `pattern` has been found for the path.
   package func match(_ target: RequestTarget, _ method: HTTPMethod, at pattern: Int?) -> RouteMatch<Route> {
     guard let pattern else { return .notFound }
-    let path = paths[pattern]
     if target.hasTrailingSlash { return .trailingSlash }
     let wanted = method == .head ? .get : method
-    guard let found = path.routes.first(where: { $0.method == wanted }) else { return .methodNotAllowed(allow: path.allow) }
-    var parameters: [[UInt8]] = []
-    for (index, wanted) in path.segments.enumerated() where wanted == nil { parameters.append(target.segments[index]) }
-    return .found(found.route, parameters: parameters)
+    guard let found = paths[pattern].routes.first(where: { $0.method == wanted }) else {
+      return .methodNotAllowed(allow: paths[pattern].allow)
+    }
+    return .found(found.route, parameters: paths[pattern].parameters.map { target.segments[$0] })
   }
 
   /// A parameter is never empty and never holds a slash: an encoded slash matches nothing.
-  private static func fits(_ pattern: [[UInt8]?], _ segments: [[UInt8]]) -> Bool {
-    for (wanted, segment) in zip(pattern, segments) {
-      if let wanted {
-        if wanted != segment { return false }
-      } else if segment.isEmpty || segment.contains(UInt8(ascii: "/")) {
+  private func fits(_ path: Int, _ segments: [[UInt8]]) -> Bool {
+    for index in segments.indices {
+      if let wanted = paths[path].segments[index] {
+        if wanted != segments[index] { return false }
+      } else if segments[index].isEmpty || segments[index].contains(UInt8(ascii: "/")) {
         return false
       }
     }

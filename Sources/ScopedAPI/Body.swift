@@ -23,6 +23,7 @@ struct Body {
 
   /// `application/json`, and no other charset than UTF-8.
   private static func isJSON(_ type: [UInt8]) -> Bool {
+    if type.elementsEqual("application/json".utf8) { return true }
     let parts = String(decoding: type, as: UTF8.self).lowercased().split(separator: ";").map { part in
       part.filter { $0 != " " && $0 != "\t" && $0 != "\"" }
     }

@@ -32,7 +32,7 @@ package final class ScopedAPI {
 
   private func routed(_ request: Request) throws(ScopedFailure) -> Answer {
     lastPattern = nil
-    guard request.target.segments.allSatisfy(\.isPlainSegment) else { throw ScopedFailure(code: .invalidPath) }
+    guard request.target.segments.allSatisfy({ $0.isPlainSegment }) else { throw ScopedFailure(code: .invalidPath) }
     lastPattern = router.pattern(of: request.target)
     switch router.match(request.target, request.method, at: lastPattern) {
     case .notFound, .trailingSlash: throw ScopedFailure(code: .notFound)

@@ -6,8 +6,8 @@ internal import CLibcrypto
 /// `String` conversion, so `withBytes` is the one word to search for in review.
 package struct SecretBytes: Sendable {
   // Unchecked: the buffer is written only by `fill`, inside `init`, before another thread can hold a reference.
-  @safe private final class Storage: @unchecked Sendable {
-    private let buffer: UnsafeMutableRawBufferPointer
+  @safe @usableFromInline final class Storage: @unchecked Sendable {
+    @usableFromInline let buffer: UnsafeMutableRawBufferPointer
 
     init(count: Int) {
       unsafe buffer = .allocate(byteCount: count, alignment: 16)
@@ -26,14 +26,14 @@ package struct SecretBytes: Sendable {
       try body(&span)
     }
 
-    func lend<R, E: Error>(_ body: (RawSpan) throws(E) -> R) throws(E) -> R {
+    @inlinable func lend<R, E: Error>(_ body: (RawSpan) throws(E) -> R) throws(E) -> R {
       try body(unsafe buffer.bytes)
     }
   }
 
   private static let nothing = Storage(count: 0)
 
-  private let storage: Storage
+  @usableFromInline let storage: Storage
 
   /// No bytes; takes no memory.
   package init() { storage = Self.nothing }
@@ -71,7 +71,7 @@ package struct SecretBytes: Sendable {
   }
 
   /// Lends the bytes for the duration of `body`.
-  package func withBytes<R, E: Error>(_ body: (RawSpan) throws(E) -> R) throws(E) -> R {
+  @inlinable package func withBytes<R, E: Error>(_ body: (RawSpan) throws(E) -> R) throws(E) -> R {
     try storage.lend(body)
   }
 }

@@ -1,4 +1,5 @@
 internal import Model
+internal import Store
 
 /// What one thread has worked out before and need not work out again: whom a key names, and the settings as they leave.
 /// Nothing in it is a secret, and nothing outlives a commit without being compared with the store.
@@ -7,6 +8,9 @@ struct SnapshotMemory {
   private static let maximumViews = 64
   /// Longer documents are made anew each time: the memory of a thread stays below 4 MiB.
   private static let maximumBody = 64 << 10
+  private static let maximumFields = 256
+  /// Bytes; with the number of fields it bounds their memory at 2 MiB.
+  private static let maximumEnvelope = 4 << 10
   /// A token tells when it was made; it shall not be older than this, in milliseconds.
   private static let tokenAge: Int64 = 60_000
 
@@ -16,6 +20,8 @@ struct SnapshotMemory {
   /// Agents, by the same and as long.
   private var callers: [[UInt8]: AgentCaller] = [:]
   private var views: [View.Name: View] = [:]
+  /// Encrypted fields whose rows were checked: what was found holds while the rows are the same.
+  private var fields: [KnownField.Name: KnownField] = [:]
 
   /// The settings document of a tenant in one exposure mode.
   struct View {
@@ -53,6 +59,14 @@ struct SnapshotMemory {
     callers[digest] = caller
   }
 
+  func field(_ name: KnownField.Name) -> KnownField? { fields[name] }
+
+  mutating func remember(_ known: KnownField, as name: KnownField.Name) {
+    guard known.field.sealed.count <= Self.maximumEnvelope else { return }
+    if fields.count >= Self.maximumFields, fields[name] == nil { fields = [:] }
+    fields[name] = known
+  }
+
   private mutating func forget(before snapshot: UInt64) {
     guard snapshot != self.snapshot || principals.count + callers.count >= Self.maximumPrincipals else { return }
     principals = [:]
@@ -71,5 +85,27 @@ struct SnapshotMemory {
     guard view.body.count <= Self.maximumBody else { return }
     if views.count >= Self.maximumViews, views[name] == nil { views = [:] }
     views[name] = view
+  }
+}
+
+/// The current version of an encrypted field: a sealed envelope, of which no key is here.
+struct KnownField {
+  struct Name: Hashable {
+    let place: ScopeKey
+    let secretID: String
+    let fieldKey: String
+  }
+  let secret: ScopedSecretRow
+  let field: FieldRow
+  /// As it was read in `snapshot`; nil when it was not.
+  var view: FieldView?
+  var snapshot: UInt64?
+  /// Of the key that sealed it, once checked.
+  var dataKey: DataKeyRow?
+}
+
+extension KnownField.Name {
+  init(_ action: ScopedAction, of caller: AgentCaller) {
+    self.init(place: caller.place(action.scope), secretID: action.secretID, fieldKey: action.fieldKey)
   }
 }

@@ -1,4 +1,4 @@
-internal import Glibc
+package import Glibc
 
 /// A value that one thread at a time may use.
 ///
@@ -7,8 +7,8 @@ internal import Glibc
 ///
 /// Unchecked: `value` is touched under `mutex` only, whose address never moves.
 @safe package final class Locked<Value: Sendable>: @unchecked Sendable {
-  private let mutex: UnsafeMutablePointer<pthread_mutex_t>
-  private var value: Value
+  @usableFromInline let mutex: UnsafeMutablePointer<pthread_mutex_t>
+  @usableFromInline var value: Value
 
   package init(_ value: Value) {
     unsafe mutex = .allocate(capacity: 1)
@@ -21,7 +21,8 @@ internal import Glibc
     unsafe mutex.deallocate()
   }
 
-  package func withLock<Result, Failure: Error>(_ body: (inout Value) throws(Failure) -> Result) throws(Failure) -> Result {
+  /// Inlined: made for its caller's types, it costs the lock and nothing else.
+  @inlinable package func withLock<Result, Failure: Error>(_ body: (inout Value) throws(Failure) -> Result) throws(Failure) -> Result {
     unsafe pthread_mutex_lock(mutex)
     defer { unsafe pthread_mutex_unlock(mutex) }
     return try body(&value)

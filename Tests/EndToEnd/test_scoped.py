@@ -412,6 +412,49 @@ class ConditionTests(ScopedTestCase):
         reads = [row["action"] for row in self.mine.call("GET", self.secret + "/history") if row["action"].endswith(".read")]
         self.assertEqual(len(reads), 4)
 
+    def test_a_field_that_is_read_again_is_never_an_old_one(self):
+        """Threads remember what they read: whatever changes, each of them shows it on the next request."""
+        self.mine.call("PUT", self.secret, {})
+        target = self.secret + "/fields/f"
+
+        def everywhere(check):
+            for _ in range(12):
+                self.mine.client.close()
+                check()
+
+        def shows(envelope):
+            def check():
+                self.assertEqual(self.mine.call("GET", target)["envelope"], envelope)
+                self.mine.unwrap("s", "f", envelope)
+            everywhere(check)
+
+        first = self.mine.store("s", "f", b"first")
+        shows(first)
+        self.mine.mint("s", "other")
+        shows(first)
+        second = self.mine.store("s", "f", b"second")
+        shows(second)
+        self.mine.unwrap("s", "f", first)
+        self.assertEqual(self.mine.call("GET", target + "?version=1")["envelope"], first)
+        shows(second)
+        self.mine.call("PATCH", self.secret, {"secretName": "other"})
+        shows(second)
+        self.mine.call("POST", target + "/rollback", {"fieldVersion": 1})
+        shows(first)
+        self.mine.call("PUT", target, {"sensitivity": "plaintext", "value": "open"}, 409)
+        self.mine.call("PUT", target + "?allowDowngrade=true", {"sensitivity": "plaintext", "value": "open"})
+        everywhere(lambda: self.assertEqual(self.mine.call("GET", target)["value"], "open"))
+        third = self.mine.store("s", "f", b"third")
+        shows(third)
+        self.mine.call("DELETE", target)
+        everywhere(lambda: self.mine.call("GET", target, status=404, code="field_not_found"))
+        everywhere(lambda: self.mine.unwrap("s", "f", third, 404, "field_not_found"))
+        fourth = self.mine.store("s", "f", b"fourth")
+        shows(fourth)
+        self.mine.call("DELETE", self.secret)
+        everywhere(lambda: self.mine.call("GET", target, status=404, code="secret_not_found"))
+        everywhere(lambda: self.mine.unwrap("s", "f", fourth, 404, "secret_not_found"))
+
     def test_versions_and_rollback(self):
         self.mine.call("PUT", self.secret, {})
         target = self.secret + "/fields/f"

@@ -56,14 +56,18 @@ extension Desk {
     throws(ScopedFailure) -> Exposure
   {
     try scoped {
-      guard let (found, field) = try reader.scopedField(caller.place(action.scope), secret: action.secretID, key: action.fieldKey) else {
+      let name = KnownField.Name(action, of: caller)
+      guard let (secret, found) = try reader.scopedField(name.place, secret: action.secretID, key: action.fieldKey) else {
         throw ScopedFailure(code: .secretNotFound)
       }
-      let secret = try service.verified(found, in: reader)
-      guard let field, field.state == .current else { throw ScopedFailure(code: .fieldNotFound) }
-      let current = try service.verified(field, in: reader)
+      guard let current = found, current.state == .current else {
+        _ = try service.verified(secret, in: reader)
+        throw ScopedFailure(code: .fieldNotFound)
+      }
+      var known = try checked(secret, current, name)
       let wrapped = WrappedDataKey(bytes: bytes)
-      let backed = try wrapped.flatMap { try backedVersion($0.id, current, secret) }
+      let backed = try wrapped.flatMap { try backedVersion($0.id, &known) }
+      if current.sensitivity == Sensitivity.encrypted.rawValue { memory.remember(known, as: name) }
       guard current.sensitivity == Sensitivity.encrypted.rawValue || backed != nil else { throw ScopedFailure(code: .fieldNotEncrypted) }
       guard let wrapped else { throw refused(.invalidDataKey, action, origin, "format") }
       guard let key = unwrap(wrapped, action, caller) else { throw refused(.invalidDataKey, action, origin, "does not open") }
@@ -76,9 +80,10 @@ extension Desk {
   }
 
   /// The version of this very field that the key backs, when it is the current one or still retained.
-  private func backedVersion(_ id: [UInt8], _ current: FieldRow, _ secret: ScopedSecretRow) throws -> UInt64? {
-    guard let found = try reader.dataKey(tenant: current.tenant, id: id) else { return nil }
-    let row = try service.verified(found, in: reader)
+  private func backedVersion(_ id: [UInt8], _ known: inout KnownField) throws -> UInt64? {
+    let (secret, current) = (known.secret, known.field)
+    guard let row = try reader.dataKey(tenant: current.tenant, id: id) else { return nil }
+    if row != known.dataKey { known.dataKey = try service.verified(row, in: reader) }
     guard row.incarnation == secret.incarnation, row.fieldKey == current.fieldKey else { return nil }
     if row.fieldVersion == current.version { return current.dataKeyID == id ? row.fieldVersion : nil }
     let version = try reader.fieldVersion(

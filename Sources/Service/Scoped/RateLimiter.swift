@@ -88,12 +88,13 @@ package final class RateLimiter: Sendable {
     -> RateVerdict
   {
     let capacity = rate.burst * 1000
-    var bucket = buckets[key] ?? Bucket(level: capacity, at: now)
-    bucket.refill(perThousandSeconds ?? rate.perSecond * 1_000_000, capacity, now)
-    let isAllowed = bucket.level >= 1000
-    if isAllowed { bucket.level -= 1000 }
-    buckets[key] = bucket
-    return verdict(bucket, rate, isAllowed: isAllowed, perThousandSeconds: perThousandSeconds)
+    func take(from bucket: inout Bucket) -> RateVerdict {
+      bucket.refill(perThousandSeconds ?? rate.perSecond * 1_000_000, capacity, now)
+      let isAllowed = bucket.level >= 1000
+      if isAllowed { bucket.level -= 1000 }
+      return verdict(bucket, rate, isAllowed: isAllowed, perThousandSeconds: perThousandSeconds)
+    }
+    return take(from: &buckets[key, default: Bucket(level: capacity, at: now)])
   }
 
   private static func verdict(_ bucket: Bucket, _ rate: Rate, isAllowed: Bool, perThousandSeconds: Int64? = nil) -> RateVerdict {

@@ -96,27 +96,54 @@ extension Desk {
     throws(ScopedFailure) -> ConditionalRead<FieldView>
   {
     try scoped {
-      guard let (secret, found) = try reader.scopedField(caller.place(action.scope), secret: action.secretID, key: action.fieldKey) else {
+      let name = KnownField.Name(action, of: caller)
+      if version == nil, ifNoneMatch == nil, let snapshot = reader.snapshot, let known = memory.field(name), known.snapshot == snapshot,
+        let view = known.view
+      {
+        return .read(view, exposure: nil)
+      }
+      guard let (secret, found) = try reader.scopedField(name.place, secret: action.secretID, key: action.fieldKey) else {
         throw ScopedFailure(code: .secretNotFound)
       }
-      let row = try service.verified(secret, in: reader)
-      guard var field = found, field.state == .current else { throw ScopedFailure(code: .fieldNotFound) }
+      guard var field = found, field.state == .current else {
+        _ = try service.verified(secret, in: reader)
+        throw ScopedFailure(code: .fieldNotFound)
+      }
+      var known = try checked(secret, field, name)
       if let version, version != field.version {
         guard version > 0,
-          let earlier = try reader.fieldVersion(tenant: caller.tenant, incarnation: row.incarnation, key: field.fieldKey, version: version),
+          let earlier = try reader.fieldVersion(
+            tenant: caller.tenant, incarnation: secret.incarnation, key: field.fieldKey, version: version),
           earlier.state == .retained
         else { throw ScopedFailure(code: .versionNotFound) }
-        field = earlier
+        field = try service.verified(earlier, in: reader)
+        known.view = nil
       }
-      let tag = row.tag(of: field)
+      let tag = secret.tag(of: field)
       if let ifNoneMatch, ifNoneMatch.matches(Array(tag.utf8)) { return .notModified(tag: tag) }
-      field = try service.verified(field, in: reader)
-      let view = try service.view(field, of: row, content: try service.content(of: field, of: row, in: reader))
+      let view = try known.view ?? service.view(field, of: secret, content: try service.content(of: field, of: secret, in: reader))
+      if field == known.field { remember(known, as: name, with: view) }
       let event = AuditEvent(
-        action.name, in: action.scope, subject: row.secretID, field: field.fieldKey, revision: row.revision,
+        action.name, in: action.scope, subject: secret.secretID, field: field.fieldKey, revision: secret.revision,
         details: AuditDetails(origin).with(fieldVersion: field.version).text)
       return .read(view, exposure: view.sensitivity == .plaintext ? event : nil)
     }
+  }
+
+  /// The rows of a field with their MACs checked, here or before.
+  func checked(_ secret: ScopedSecretRow, _ field: FieldRow, _ name: KnownField.Name) throws(ServiceError) -> KnownField {
+    if let known = memory.field(name), known.secret == secret, known.field == field { return known }
+    return KnownField(
+      secret: try service.verified(secret, in: reader), field: try service.verified(field, in: reader), view: nil, snapshot: nil,
+      dataKey: nil)
+  }
+
+  private func remember(_ known: KnownField, as name: KnownField.Name, with view: FieldView) {
+    guard view.sensitivity == .encrypted else { return }
+    var known = known
+    known.view = view
+    known.snapshot = reader.snapshot
+    memory.remember(known, as: name)
   }
 
   /// The versions of a field, newest first.
