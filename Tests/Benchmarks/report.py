@@ -69,6 +69,12 @@ def shown(limit):
     return "–" if limit is None else "%.2f" % limit
 
 
+def measured(value, bound):
+    """With a digit more where two would look like the floor that was missed."""
+    text = "%.2f" % value
+    return "%.3f" % value if bound and bound.verdict(value) == "missed" and text == shown(bound.floor) else text
+
+
 def thousands(number):
     return "{:,.0f}".format(number)
 
@@ -89,7 +95,7 @@ def rows_table(rows, judgement):
         rounds, bound = Rounds(row["rounds"]), bound_of(row["bound"])
         ratio = rounds.ratio("coffer", "echo")
         table.add(
-            row["name"], row["bytes"], thousands(rounds.median("coffer", "rate")), "%.2f" % ratio,
+            row["name"], row["bytes"], thousands(rounds.median("coffer", "rate")), measured(ratio, bound),
             "%.2f–%.2f" % rounds.spread("coffer", "echo"), shown(bound and bound.floor), shown(bound and bound.goal),
             judgement.of(row["name"], ratio, bound),
             "%.2f" % rounds.ratio("coffer", "file") if "file" in row["rounds"][0] else "–",
@@ -158,7 +164,7 @@ def beside_table(found, judgement):
         ratio = rounds.ratio("beside", "quiet", "p99")
         table.add(
             each["row"], each["name"], milliseconds(rounds.median("quiet", "p99")), milliseconds(rounds.median("beside", "p99")),
-            "%.2f" % ratio, "%.2f–%.2f" % rounds.spread("beside", "quiet", "p99"), shown(bound and bound.floor), shown(bound and bound.goal),
+            measured(ratio, bound), "%.2f–%.2f" % rounds.spread("beside", "quiet", "p99"), shown(bound and bound.floor), shown(bound and bound.goal),
             judgement.of("%s beside %s" % (each["row"], each["name"]), ratio, bound), thousands(rounds.median("quiet", "rate")),
             thousands(rounds.median("beside", "rate")))  # fmt: skip
     return table.text()
@@ -188,7 +194,7 @@ def growth_table(rows, judgement):
             bound = None  # which is of a million
         cost = rounds.ratio(small, large)
         table.add(
-            row["name"], *(thousands(rounds.median(str(size), "rate")) for size in sizes), "%.2f" % cost,
+            row["name"], *(thousands(rounds.median(str(size), "rate")) for size in sizes), measured(cost, bound),
             "%.2f–%.2f" % rounds.spread(small, large), shown(bound and bound.floor), shown(bound and bound.goal),
             judgement.of("%s at %s secrets" % (row["name"], thousands(sizes[-1])), cost, bound),
             milliseconds(rounds.median(small, "p99")), milliseconds(rounds.median(large, "p99")))  # fmt: skip

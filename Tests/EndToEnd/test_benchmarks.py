@@ -107,6 +107,11 @@ class ReportTests(unittest.TestCase):
         self.assertRegex(text["Requests a second by secrets stored"], r"GET a secret \| 130 \| +120 \| +100 \| +1\.30 \|")
         self.assertRegex(text["Whole stores"], r"^\| secrets +\| +100 \| +1,000,000 \|")
 
+    def test_a_floor_that_is_missed_by_little_is_not_shown_as_reached(self):
+        missed, reached = Bound(0.35, 0.5), Bound(1.3, most=True)
+        self.assertEqual([report.measured(value, missed) for value in (0.3, 0.349, 0.35)], ["0.30", "0.349", "0.35"])
+        self.assertEqual([report.measured(value, reached) for value in (1.298, 1.304, 2)], ["1.30", "1.304", "2.00"])
+
     def test_the_bound_of_a_million_is_of_a_million(self):
         small = {"growth": {"rows": [{"name": "PUT a secret", "rounds": [{"100": run(900), "1000": run(100)}]}], "stores": [store(100)]}}
         self.assertEqual(report.sections(small)[1].found, [])

@@ -52,8 +52,10 @@ extension Desk {
     try scoped {
       var views: [SecretView] = []
       var last = id
+      // Where nothing is filtered out, the first rows fill the page and the one behind says that there are more.
+      var count = min(limit.map { $0 + 1 } ?? 500, 500)
       while true {
-        let rows = try reader.scopedSecrets(caller.place(scope), after: last, limit: 500)
+        let rows = try reader.scopedSecrets(caller.place(scope), after: last, limit: count)
         for row in rows {
           last = row.secretID
           guard caller.reaches(row.secretID), filter.admits(row) else { continue }
@@ -62,7 +64,8 @@ extension Desk {
           if let limit, views.count == limit { return (views, true) }
           views.append(view)
         }
-        if rows.count < 500 { return (views, false) }
+        if rows.count < count { return (views, false) }
+        count = 500
       }
     }
   }
