@@ -82,7 +82,7 @@ def upkeep(rig, coffer, size):
 
 
 def growth(plan):
-    """A document: `rows` with rounds that have a run for each size, and `stores` with a line for each size."""
+    """`rows` with rounds that have a run for each size, and `stores` with a line for each size."""
     with Rig(responders=[str(size) for size in plan.sizes]) as rig:
         stores = dict(zip(plan.sizes, rig.responders))
         rows = {size: {row.name: row for row in growing_rows(coffer, size)} for size, coffer in stores.items()}
@@ -102,4 +102,4 @@ def growth(plan):
             measured.append({"name": name, "rounds": turns.rounds})
         for line in kept:
             line.update({"fill": filled[line["size"]], "memory most": stores[line["size"]].peak()})
-        return {"rows": measured, "stores": kept}
+        return {"growth": {"rows": measured, "stores": kept}}

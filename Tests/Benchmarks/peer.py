@@ -19,16 +19,16 @@ NAME = "agent-server"
 
 
 def python():
-    """The Python of its environment, which is made when there is none; None, and the reason on standard error, when it cannot be."""
+    """The Python of its environment, which is made when there is none."""
     made = subprocess.run([str(ROOT / "Tests" / "RealServer" / "environment.sh")], stdout=subprocess.PIPE, text=True, check=False)
-    return made.stdout.strip() if made.returncode == 0 else None
+    if made.returncode != 0:
+        raise RuntimeError("no agent server could be installed")
+    return made.stdout.strip()
 
 
 def peer(plan):
-    """A document with a row for each request; None when no agent server could be installed."""
+    """`rows` with a row for each request, and the memory of both."""
     interpreter = python()
-    if interpreter is None:
-        return None
     with Rig(relays=[NAME]) as rig:
         prepare(rig, rig.coffer)
         (theirs,) = rig.relays
@@ -50,11 +50,8 @@ def peer(plan):
                 "coffer": lambda ours=ours: run(rig, rig.coffer, ours.request, CLIENTS, plan.seconds),
                 "peer": lambda other=other: run(rig, theirs, other.request, CLIENTS, plan.peer_seconds)})  # fmt: skip
             rows.append({"name": ours.name, "bytes": sizes, "bound": document(BOUNDS.get(ours.name)), "rounds": rounds.rounds})
-        return {
-            "rows": rows,
-            "memory": {"coffer": rig.coffer.peak(), "peer before": before, "peer": theirs.peak()},
-            "version": version(interpreter),
-        }
+        memory = {"coffer": rig.coffer.peak(), "peer before": before, "peer": theirs.peak()}
+        return {"peer": {"rows": rows, "memory": memory, "version": version(interpreter)}}
 
 
 def version(interpreter):

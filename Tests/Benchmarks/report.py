@@ -265,7 +265,8 @@ def sections(result):
         found.append(("Whole stores", stores_table(result["growth"]["stores"])))
     if result.get("peer"):
         found.append(("An OpenHands agent server with the same thousand secrets", peer_table(result["peer"], judgement)))
-    return [*found, ("Reached", judgement.text())], judgement
+    missing = "".join("Not measured, for it failed: %s.\n" % name for name in result.get("not measured", []))
+    return [*found, ("Reached", judgement.text() + missing)], judgement
 
 
 def heading(result):
@@ -280,6 +281,8 @@ def heading(result):
         "Coffer %s, measured on %s in %d minutes: medians of %d rounds of %d s, %d TLS connections unless said otherwise." % (
             result["version"], result["date"], max(1, round(result["took"] / 60)), result["rounds"], result["seconds"], result["clients"]),
     ]  # fmt: skip
+    if machine["load"] > machine["cores"] / 2:
+        lines.append("**The machine was not quiet: the figures show that all of this works, and little more.**")
     return "\n".join(lines) + "\n"
 
 

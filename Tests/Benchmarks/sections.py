@@ -1,4 +1,4 @@
-"""The parts of a run. Each gives a plain document of what it measured, from which report.py makes tables; none judges."""
+"""The parts of a run. Each takes a plan and gives members of the plain document from which report.py makes tables; none judges."""
 
 import sys
 
@@ -89,21 +89,16 @@ def memory_growth(plan):
             while sent < count:
                 sent += run(rig, rig.coffer, request, CLIENTS, 1)["requests"]
             found[str(count)] = rig.coffer.resident()
-        return found
+        return {"memory growth": found}
 
 
-def company(plan):
-    """Each of BESIDES."""
+def company(each, plan):
+    """One of beside.BESIDES, on a rig of its own."""
+    say("%s beside %s" % (each.row, each.name))
     with Rig() as rig:
         prepare(rig, rig.coffer)
-        requests = {row.name: row.request for row in rows(rig.coffer)}
-        found = []
-        for each in beside.BESIDES:
-            if not plan.wants(each.name):
-                continue
-            say("%s beside %s" % (each.row, each.name))
-            measured = beside.measure(rig, each, requests[each.row], plan.beside_rounds, plan.seconds)
-            if any(measured.total(who, "failed") for who in ("quiet", "beside")):
-                raise RuntimeError("requests failed beside " + each.name)
-            found.append({"name": each.name, "row": each.row, "bound": document(each.bound), "rounds": measured.rounds})
-        return found
+        request = next(row.request for row in rows(rig.coffer) if row.name == each.row)
+        measured = beside.measure(rig, each, request, plan.beside_rounds, plan.seconds)
+    if any(measured.total(who, "failed") for who in ("quiet", "beside")):
+        raise RuntimeError("requests failed beside " + each.name)
+    return {"beside": [{"name": each.name, "row": each.row, "bound": document(each.bound), "rounds": measured.rounds}]}

@@ -120,6 +120,20 @@ class ReportTests(unittest.TestCase):
         parts, judgement = report.sections({"rows": MEASURED["rows"][:1]})
         self.assertEqual([title for title, _ in parts], ["Requests", "CPU time of a request, in microseconds", "Reached"])
         self.assertEqual(judgement.named("missed"), [])
+        self.assertNotIn("Not measured", parts[-1][1])
+
+    def test_a_busy_machine_is_told(self):
+        machine = {"cores": 2, "model": "CPU", "memory": 8, "kernel": "6.1", "nginx": "1.22.1", "openssl": "3.0", "sqlite": "3.40",
+                   "wrk": "4.1", "sync": 0.1, "load": 0.9}  # fmt: skip
+        result = {"machine": machine, "version": "1.0.0", "date": "2030-01-01", "stolen": 0.01, "took": 700, "rounds": 5, "seconds": 2, "clients": 64}
+        self.assertIn("1.0 % of the CPU time went to other machines", report.heading(result))
+        self.assertNotIn("not quiet", report.heading(result))
+        machine["load"] = 1.1
+        self.assertIn("not quiet", report.heading(result))
+
+    def test_a_part_that_failed_is_named(self):
+        parts, _ = report.sections({"rows": MEASURED["rows"][:1], "not measured": ["growth"]})
+        self.assertIn("Not measured, for it failed: growth.", parts[-1][1])
 
     def test_only_what_is_between_the_marks_is_written(self):
         page = "# Title\n%s\nold\n%s\nend\n" % (report.BEGIN, report.END)
