@@ -71,7 +71,7 @@ end-to-end: build
 
 nightly: deps-test lint unit build sanitizers
 	$(MAKE) fuzz FUZZ_SECONDS=900
-	COFFER_ROUNDS=100 COFFER_ROUNDS_RESTART=20 COFFER_VALUES=10000 Tests/EndToEnd/run.sh
+	COFFER_ROUNDS=100 COFFER_ROUNDS_RESTART=20 COFFER_ROUNDS_ROTATION=200 COFFER_VALUES=10000 Tests/EndToEnd/run.sh
 
 bench: build
 	@$(call install,$(BENCH_PACKAGES))

@@ -16,6 +16,8 @@ package final class AdminFacts: Sendable {
   /// What the process measures of itself; nil outside a server.
   let figures: (@Sendable () -> ServerFigures)?
   let isVerifying = Atomic(false)
+  /// The rows of a tenant are counted by version of their key.
+  let isCounting = Atomic(false)
   let keyFigures = KeyFiguresMemory()
 
   /// Runs `walk` unless a walk over a chain goes on; false when it did not.

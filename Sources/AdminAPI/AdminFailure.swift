@@ -14,7 +14,7 @@ enum AdminFailure: Error {
   case malformedJSON(offset: Int)
   /// Names a member or parameter and the rule it breaks, never its value.
   case invalid(String)
-  case verificationRuns
+  case verificationRuns, countRuns
   case backup(BackupError, path: String)
 
   var status: Int {
@@ -25,7 +25,7 @@ enum AdminFailure: Error {
     case .methodNotAllowed: 405
     case .mediaType: 415
     case .malformedJSON, .invalid: 400
-    case .verificationRuns: 409
+    case .verificationRuns, .countRuns: 409
     case .backup(let error, _): Self.status(of: error)
     }
   }
@@ -39,7 +39,7 @@ enum AdminFailure: Error {
     case .mediaType: .unsupportedMediaType
     case .malformedJSON: .invalidJSON
     case .invalid: .validationFailed
-    case .verificationRuns: .conflict
+    case .verificationRuns, .countRuns: .conflict
     case .backup(let error, _): Self.code(of: error)
     }
   }
@@ -53,6 +53,7 @@ enum AdminFailure: Error {
     case .mediaType: "The body must be sent as application/json."
     case .malformedJSON(let offset): "The body is no JSON from byte \(offset) on."
     case .invalid(let rule): rule
+    case .countRuns: "Rows are being counted already; wait for that answer."
     case .verificationRuns: "A verification runs already; wait for its answer."
     case .backup(let error, let path): error.message(path)
     }

@@ -26,7 +26,8 @@ enum AdminRoute: Sendable {
     switch (role, self) {
     case (.owner, _): true
     case (_, .admins), (_, .createAdmin), (_, .createAdminKey), (_, .revokeAdmin): false
-    case (.operator, .structure(.purgeSecret)), (.operator, .deleteTenant), (.operator, .trimAudit): false
+    case (.operator, .structure(.purgeSecret)), (.operator, .structure(.disableKEK)), (.operator, .deleteTenant), (.operator, .trimAudit):
+      false
     case (.operator, _): true
     case (.auditor, .verifyAudit): true
     case (.auditor, _): method == .get || method == .head

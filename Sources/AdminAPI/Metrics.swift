@@ -44,19 +44,19 @@ extension AdminAPI {
     guard let measure = facts.figures else { throw .noRoute }
     let (facts, service) = (facts, desk.service)
     let now = service.now()
-    guard facts.keyFigures.mustTake(at: now) else { return .now(Self.metrics(measure(), facts, at: now)) }
+    guard facts.keyFigures.mustTake(at: now) else { return .now(Self.metrics(measure(), facts, service, at: now)) }
     // The walk over all keys has a thread of its own: a loop has other requests to serve.
     return .later { send in
       PlainThread.start(named: "coffer-metrics") {
         let figures: KeyFigures?
         do { figures = try Desk(service).keyFigures(notice: Self.expiryNotice) } catch { figures = nil }
         facts.keyFigures.keep(figures, at: now)
-        send(Self.metrics(measure(), facts, at: now))
+        send(Self.metrics(measure(), facts, service, at: now))
       }
     }
   }
 
-  private static func metrics(_ figures: ServerFigures, _ facts: AdminFacts, at now: Int64) -> Response {
+  private static func metrics(_ figures: ServerFigures, _ facts: AdminFacts, _ service: Service, at now: Int64) -> Response {
     var text = MetricsText()
     text.family("coffer_build_info", .gauge, "The version of the program.")
     text.sample("coffer_build_info", [("version", facts.release)], "1")
@@ -64,6 +64,9 @@ extension AdminAPI {
     text.append(figures.connections)
     text.append(figures.store)
     if let keys = facts.keyFigures.figures { text.append(keys, at: now) }
+    text.single(
+      "coffer_rewrapped_rows_total", .counter, "Rows that went under a newer version of their tenant's key since the start.",
+      "\(service.rewrapping.rewrappedRows)")
     text.append(figures.process, started: facts.started)
     return Response(status: Status(200), contentType: MetricsText.mediaType, body: .bytes(text.bytes))
   }

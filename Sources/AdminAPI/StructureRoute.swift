@@ -11,6 +11,7 @@ enum StructureRoute: Sendable {
   case agentKeys, createAgentKey, rotateAgentKey, revokeAgentKey
   case invites, createInvite, revokeInvite
   case secretRecords, secretRecord, restoreSecret, purgeSecret
+  case keks, rotateKEK, disableKEK, rewrap
 
   static let table: [(method: HTTPMethod, pattern: StaticString, route: StructureRoute)] = [
     (.get, "/admin/v1/tenants/{tenant}/settings", .tenantSettings),
@@ -47,6 +48,10 @@ enum StructureRoute: Sendable {
     (.get, "/admin/v1/tenants/{tenant}/secrets/{scope}/{scopeId}/{secretId}", .secretRecord),
     (.post, "/admin/v1/tenants/{tenant}/secrets/{scope}/{scopeId}/{secretId}/restore", .restoreSecret),
     (.post, "/admin/v1/tenants/{tenant}/secrets/{scope}/{scopeId}/{secretId}/purge", .purgeSecret),
+    (.get, "/admin/v1/tenants/{tenant}/keks", .keks),
+    (.post, "/admin/v1/tenants/{tenant}/keks/rotate", .rotateKEK),
+    (.post, "/admin/v1/tenants/{tenant}/keks/{id}/{version}/disable", .disableKEK),
+    (.get, "/admin/v1/tenants/{tenant}/keks/rewrap", .rewrap),
   ]
 }
 
@@ -91,6 +96,10 @@ extension AdminAPI {
     case .secretRecord: return .now(try secretRecord(parameters, tenant, request))
     case .restoreSecret: return try restoreSecret(parameters, tenant, request, principal)
     case .purgeSecret: return try purgeSecret(parameters, tenant, request, principal)
+    case .keks: return .now(try keks(tenant, request))
+    case .rotateKEK: return rotateKEK(tenant, request, principal)
+    case .disableKEK: return try disableKEK(parameters, tenant, request, principal)
+    case .rewrap: return try rewrap(tenant, request)
     }
   }
 }

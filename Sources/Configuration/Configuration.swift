@@ -35,6 +35,8 @@ package struct Configuration: Sendable {
   package let auditExposures: Setting<ExposureAudit>
   /// Older audit entries are cut once a day; 0 keeps them for ever.
   package let auditRetentionDays: Setting<Int>
+  /// Rows a second that a re-wrap after a key rotation changes at most.
+  package let rewrapRows: Setting<Int>
   /// Uids that may connect to the responder's socket; nil lets in whom the socket's mode lets in.
   package let allowedUIDs: Setting<[UInt32]>?
   /// Only for listeners that no other machine reaches; whoever binds one checks that.
@@ -95,6 +97,9 @@ package struct Configuration: Sendable {
     auditExposures = try reader.choice(.auditExposures, default: .beforeReply)
     auditRetentionDays = try reader.read(.auditRetentionDays, expected: "a number from 0 to 36500", default: 0) { text in
       Int(text).flatMap { (0...36_500).contains($0) ? $0 : nil }
+    }
+    rewrapRows = try reader.read(.rewrapRows, expected: "a number from 1 to 1000000", default: 1000) { text in
+      Int(text).flatMap { (1...1_000_000).contains($0) ? $0 : nil }
     }
     allowedUIDs = try reader.readOptional(.allowedUIDs, expected: "user ids between blanks or commas") { text in
       ValueReader.list(text) { UInt32($0) }

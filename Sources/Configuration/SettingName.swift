@@ -11,6 +11,7 @@ package enum SettingName: String, Sendable, CaseIterable {
   case wireKeyFile = "wire-key-file"
   case auditExposures = "audit.exposures"
   case auditRetentionDays = "audit.retention-days"
+  case rewrapRows = "rewrap-rows"
   case allowedUIDs = "allowed-uids"
   case insecureOpen = "insecure-open"
   case corsOrigins = "cors-origins"
@@ -41,8 +42,8 @@ package enum SettingName: String, Sendable, CaseIterable {
     case .dockerHost: "DOCKER_HOST_ADDR"
     case .webURL: "OH_WEB_URL"
     case .dir, .config, .socket, .socketMode, .controlSocket, .threads, .rootKeyFile, .wireKeyFile, .auditExposures, .auditRetentionDays,
-      .allowedUIDs, .insecureOpen, .corsOrigins, .allowNetworkFilesystem, .agentServer, .agentServerKeyFile, .agentServerDeadline,
-      .conversationSecrets, .conversationMinutes, .lookupURL, .logFormat, .logLevel, .logRequests:
+      .rewrapRows, .allowedUIDs, .insecureOpen, .corsOrigins, .allowNetworkFilesystem, .agentServer, .agentServerKeyFile,
+      .agentServerDeadline, .conversationSecrets, .conversationMinutes, .lookupURL, .logFormat, .logLevel, .logRequests:
       nil
     }
   }

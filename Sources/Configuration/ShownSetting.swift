@@ -25,6 +25,7 @@ extension Configuration {
     case .wireKeyFile: row(wireKeyFile) { $0 }
     case .auditExposures: row(auditExposures) { $0.rawValue }
     case .auditRetentionDays: row(auditRetentionDays) { String($0) }
+    case .rewrapRows: row(rewrapRows) { String($0) }
     case .allowedUIDs: row(allowedUIDs) { $0.map { String($0) }.joined(separator: ", ") }
     case .insecureOpen: row(isInsecureOpen) { String($0) }
     case .corsOrigins: row(corsOrigins) { $0.joined(separator: ", ") }

@@ -37,6 +37,9 @@ package enum Event: Sendable {
   case stopped(requests: UInt64)
   case auditCut(entries: Int64)
   case auditNotCut(String)
+  case keysRotated(count: Int)
+  case rowsRewrapped(rows: Int, unreadable: Int)
+  case rowsNotRewrapped(String)
   case storeFailed(String)
   case startRefused(String)
   case request(RequestEvent)
@@ -46,9 +49,9 @@ package enum Event: Sendable {
 
   var level: Configuration.LogLevel {
     switch self {
-    case .started, .restartRequested, .successorReady, .draining, .stopped, .auditCut, .request: .info
+    case .started, .restartRequested, .successorReady, .draining, .stopped, .auditCut, .keysRotated, .rowsRewrapped, .request: .info
     case .warning, .keyRefused, .linesLeftOut: .warning
-    case .auditNotCut, .restartFailed, .storeFailed, .startRefused, .requestFailed: .error
+    case .auditNotCut, .rowsNotRewrapped, .restartFailed, .storeFailed, .startRefused, .requestFailed: .error
     }
   }
 
@@ -63,6 +66,9 @@ package enum Event: Sendable {
     case .stopped: "stopped"
     case .auditCut: "old audit entries were cut"
     case .auditNotCut: "old audit entries could not be cut"
+    case .keysRotated: "tenant keys were as old as their tenants allow; new versions were made"
+    case .rowsRewrapped: "rows went under the newest version of their tenant's key"
+    case .rowsNotRewrapped: "rows under older versions of tenant keys could not be re-wrapped"
     case .storeFailed: "the store failed; the process ends and recovers at its next start"
     case .startRefused: "start refused"
     case .request: "request"
@@ -80,7 +86,11 @@ package enum Event: Sendable {
     case .successorReady(let pid): [("pid", .number(JSONNumber(pid)))]
     case .stopped(let requests): [("requests", .number(JSONNumber(requests)))]
     case .auditCut(let entries): [("entries", .number(JSONNumber(entries)))]
-    case .storeFailed(let reason), .startRefused(let reason), .auditNotCut(let reason): [("reason", .string(JSONString(reason)))]
+    case .keysRotated(let count): [("count", .number(JSONNumber(count)))]
+    case .rowsRewrapped(let rows, let unreadable):
+      [("rows", .number(JSONNumber(rows))), ("unreadable", .number(JSONNumber(unreadable)))]
+    case .storeFailed(let reason), .startRefused(let reason), .auditNotCut(let reason), .rowsNotRewrapped(let reason):
+      [("reason", .string(JSONString(reason)))]
     case .request(let event), .requestFailed(let event), .keyRefused(let event): event.fields
     case .linesLeftOut(let count): [("count", .number(JSONNumber(count)))]
     case .restartRequested, .restartFailed, .draining: []

@@ -103,6 +103,16 @@ extension TenantKeys {
     return WrappedDataKey(header: header, nonce: [], sealed: sealed)
   }
 
+  /// The same data key wrapped by this KEK version in the place of `old`: same id, same issue time, fresh nonce (scoped spec,
+  /// section 6.6).
+  package func rewrap(_ wrapped: WrappedDataKey, from old: TenantKeys, boundTo binding: DataKeyBinding) throws(CipherError)
+    -> WrappedDataKey
+  {
+    let key = try old.unwrap(wrapped, boundTo: binding)
+    return try wrap(
+      key, id: wrapped.id, issuedAt: wrapped.issuedAt, nonce: try RandomBytes.generate(count: AES256GCM.nonceBytes), to: binding)
+  }
+
   /// The data key, 32 bytes. Fails for any other binding, tenant or KEK version, and when one bit of it was changed.
   package func unwrap(_ wrapped: WrappedDataKey, boundTo binding: DataKeyBinding) throws(CipherError) -> SecretBytes {
     guard wrapped.kekVersion == version, wrapped.kekID == kekID, binding.tenant == tenant else { throw .authenticationFailed }

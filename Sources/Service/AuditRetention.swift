@@ -69,25 +69,16 @@ extension Service {
       let tenants = try desk.tenants(after: after, limit: 100)
       for tenant in tenants {
         while let cut = try desk.auditCut(tenant: tenant.id, before: before) {
-          removed += try trimmed(cut, before: before, by: .system(of: tenant.id))
+          let trimming = try waited { done in
+            trimAudit(cut, before: before, by: .system(of: tenant.id), requestID: "audit-retention", completion: done)
+          }
+          removed += trimming.removed
           guard cut.hasMore else { break }
         }
         after = tenant.id
       }
       if tenants.count < 100 { return removed }
     }
-  }
-
-  private func trimmed(_ cut: AuditCut, before: String, by principal: Principal) throws(ServiceError) -> Int64 {
-    let done = OneTimeEvent()
-    let outcome = Locked<Result<AuditTrimming, ServiceError>?>(nil)
-    trimAudit(cut, before: before, by: principal, requestID: "audit-retention") { result in
-      outcome.withLock { $0 = result }
-      done.signal()
-    }
-    done.wait()
-    guard let result = outcome.withLock({ $0 }) else { throw .unavailable }
-    return try result.get().removed
   }
 
   /// Rows that one entry names at most.

@@ -41,6 +41,7 @@ package final class Service: Sendable {
   package let now: @Sendable () -> Int64
   let environmentDigests: [[UInt8]]
   let wrapCounter = WrapCounter()
+  package let rewrapping = Rewrapping()
   let isBackingUp = Atomic(false)
   /// The repeatable changes that are on their way.
   let running = Locked<Set<[UInt8]>>([])

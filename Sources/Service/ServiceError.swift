@@ -76,6 +76,8 @@ package enum Obstacle: Sendable, Equatable {
   /// The environment gives the wire key, under this variable.
   case wireKeyOfEnvironment(String)
   case wireKeyInUse, noWireKey
+  /// Of a tenant's key encryption key: it seals; so many rows are under it; data keys that it wrapped may still be stored.
+  case kekActive, kekInUse(rows: Int64), dataKeysLive(until: String)
   /// A key file that cannot be read or written: which and why.
   case keyFile(String)
 
@@ -87,6 +89,9 @@ package enum Obstacle: Sendable, Equatable {
     case .wireKeyOfEnvironment(let variable):
       "The environment gives the wire key (\(variable)): there, set OH_SECRET_KEY to the new one and OH_SECRET_KEYS_RETIRED_0 to the old one, and start the service anew."
     case .wireKeyInUse: "That key seals; rotate it first."
+    case .kekActive: "That version seals; rotate first."
+    case .kekInUse(let rows): "\(rows) rows are still under that version; the re-wrap is under way."
+    case .dataKeysLive(let end): "Data keys that were minted under that version may be stored until \(end)."
     case .keyFile(let message): message
     case .noWireKey: "There is no wire key to seal with; restore its file."
     }

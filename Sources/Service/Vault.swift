@@ -19,6 +19,8 @@ package final class Vault: Sendable {
   private let opened = Locked<[Slot: TenantKeys]>([:])
   /// Deleted by this process. Another thread may still read them in its snapshot: nothing of theirs is kept again.
   private let forgotten = Locked<Set<String>>([])
+  /// Disabled by this process, for the same reason.
+  private let disabled = Locked<Set<Slot>>([])
   private let changes = Atomic(0)
 
   package init(root: RootKey) { self.root = root }
@@ -29,12 +31,22 @@ package final class Vault: Sendable {
     if let keys = opened.withLock({ $0[slot] }) { return keys }
     let row: KEKRow?
     do { row = try store.kek(tenant: tenant, version: version) } catch { throw ServiceError(error) }
-    guard let row else { throw .unreadable }
+    guard let row, !row.isDisabled, !disabled.withLock({ $0.contains(slot) }) else { throw .unreadable }
     let keys = try unwrap(row)
     forgotten.withLock { forgotten in
       if !forgotten.contains(tenant) { opened.withLock { $0[slot] = keys } }
     }
+    // Disabled meanwhile: it may have been kept again.
+    if disabled.withLock({ $0.contains(slot) }) { opened.withLock { $0[slot] = nil } }
     return keys
+  }
+
+  /// Drops one version of a tenant's keys for good. It is erased with its last use.
+  func forget(_ tenant: String, version: UInt32) {
+    let slot = Slot(tenant: tenant, version: version)
+    disabled.withLock { _ = $0.insert(slot) }
+    opened.withLock { $0[slot] = nil }
+    changes.add(1, ordering: .releasing)
   }
 
   /// Drops what is known of a tenant that was deleted. Its keys are erased with their last use.

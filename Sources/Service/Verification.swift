@@ -71,7 +71,7 @@ package final class Verification {
     while true {
       let keks = try stored { () throws(StoreError) in try reader.keks(tenant: id, after: newest, limit: Self.page) }
       for kek in keks {
-        if (try? service.vault.unwrap(kek)) == nil { report.add(.doesNotOpen, "keks/\(kek.version)", tenant: id) }
+        if !kek.isDisabled, (try? service.vault.unwrap(kek)) == nil { report.add(.doesNotOpen, "keks/\(kek.version)", tenant: id) }
         newest = kek.version
       }
       if keks.count < Self.page { break }

@@ -25,11 +25,12 @@ package struct KEKRow: Sendable, Equatable {
   /// 16 bytes.
   package var kekID: [UInt8]
   package var rootKeyID: String
-  /// nonce(12) || ciphertext(32) || tag(16)
+  /// nonce(12) || ciphertext(32) || tag(16); empty once the version was disabled: its key is gone for good.
   package var wrapped: [UInt8]
   package var createdAt: Int64
   /// Wraps reserved so far: a block is reserved before it is used, so a crash skips and never repeats.
   package var wrapsReserved: Int64
+  package var isDisabled: Bool { wrapped.isEmpty }
   package init(tenant: String, version: UInt32, kekID: [UInt8], rootKeyID: String, wrapped: [UInt8], createdAt: Int64, wrapsReserved: Int64)
   {
     self.tenant = tenant

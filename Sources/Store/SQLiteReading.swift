@@ -35,6 +35,19 @@ class SQLiteReading: StoreReading {
     ).all(.text(tenant), .integer(Int64(version)), .integer(Int64(limit)), read: KEKRow.init)
   }
 
+  func rowsByKEK(tenant: String) throws(StoreError) -> [UInt32: Int64] {
+    let counts = try connection.prepare(
+      """
+      SELECT kek_version, count(*) FROM documents WHERE tenant = ?1 GROUP BY kek_version UNION ALL
+      SELECT kek_version, count(*) FROM secrets WHERE tenant = ?1 GROUP BY kek_version UNION ALL
+      SELECT kek_version, count(*) FROM scoped_secrets WHERE tenant = ?1 GROUP BY kek_version UNION ALL
+      SELECT kek_version, count(*) FROM fields WHERE tenant = ?1 GROUP BY kek_version UNION ALL
+      SELECT kek_version, count(*) FROM data_keys WHERE tenant = ?1 GROUP BY kek_version
+      """
+    ).all(.text(tenant)) { ($0.unsigned32(0), $0.integer(1)) }
+    return Dictionary(counts, uniquingKeysWith: +)
+  }
+
   func apiKey(_ id: String) throws(StoreError) -> APIKeyRow? {
     try connection.prepare(
       """

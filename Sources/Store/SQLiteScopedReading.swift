@@ -195,6 +195,15 @@ extension SQLiteReading {
     ).first(.text(tenant), .blob(id), read: DataKeyRow.init)
   }
 
+  func dataKeys(tenant: String, after id: [UInt8], limit: Int) throws(StoreError) -> [DataKeyRow] {
+    try connection.prepare(
+      """
+      SELECT tenant, id, incarnation, field_key, field_version, digest, kek_version, bound_at, mac FROM data_keys
+      WHERE tenant = ?1 AND id > ?2 ORDER BY id LIMIT ?3
+      """
+    ).all(.text(tenant), .blob(id), .integer(Int64(limit)), read: DataKeyRow.init)
+  }
+
   func invite(_ id: String) throws(StoreError) -> InviteRow? {
     try connection.prepare(
       """

@@ -37,6 +37,8 @@ package protocol ScopedStoreReading: AnyObject {
   /// Earlier versions without values, newest first.
   func fieldVersions(tenant: String, incarnation: UInt64, key: String, limit: Int) throws(StoreError) -> [FieldRow]
   func dataKey(tenant: String, id: [UInt8]) throws(StoreError) -> DataKeyRow?
+  /// In order of id.
+  func dataKeys(tenant: String, after id: [UInt8], limit: Int) throws(StoreError) -> [DataKeyRow]
 
   /// By its public id, whatever the tenant.
   func invite(_ id: String) throws(StoreError) -> InviteRow?

@@ -56,6 +56,9 @@ package protocol StoreReading: ScopedStoreReading {
   func kek(tenant: String, version: UInt32) throws(StoreError) -> KEKRow?
   /// In order of version.
   func keks(tenant: String, after version: UInt32, limit: Int) throws(StoreError) -> [KEKRow]
+  /// How many rows each KEK version of a tenant seals or authenticates; versions without any are left out. Reads every row of
+  /// the tenant: not for a request's way.
+  func rowsByKEK(tenant: String) throws(StoreError) -> [UInt32: Int64]
   func apiKey(_ id: String) throws(StoreError) -> APIKeyRow?
   /// In order of id.
   func apiKeys(tenant: String, after id: String, limit: Int) throws(StoreError) -> [APIKeyRow]

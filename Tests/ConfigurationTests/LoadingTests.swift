@@ -58,7 +58,7 @@ struct LoadingTests {
   @Test func everySettingCanStandAtEveryPlace() throws {
     let values: [SettingName: String] = [
       .socket: "/s", .socketMode: "0600", .controlSocket: "c.sock", .threads: "4", .rootKeyFile: "/r", .wireKeyFile: "/w",
-      .auditExposures: "batched", .auditRetentionDays: "365", .allowedUIDs: "33, 1000", .insecureOpen: "true",
+      .auditExposures: "batched", .auditRetentionDays: "365", .rewrapRows: "77", .allowedUIDs: "33, 1000", .insecureOpen: "true",
       .corsOrigins: "https://a.example:8443 http://b.example",
       .corsOriginRegex: "https://[a-z]+[.]example", .dockerHost: "host.docker.internal", .webURL: "https://c.example/x",
       .allowNetworkFilesystem: "true", .logFormat: "text", .logLevel: "error",
@@ -77,6 +77,7 @@ struct LoadingTests {
       #expect(configuration.controlSocket.value == "/d/c.sock")
       #expect(configuration.threads.value == 4)
       #expect(configuration.auditRetentionDays.value == 365)
+      #expect(configuration.rewrapRows.value == 77)
       #expect(configuration.agentServer.address?.value == .unix("/a.sock"))
       #expect(configuration.agentServer.keyFile?.value == "/d/k")
       #expect(configuration.agentServer.deadline.value == 7)

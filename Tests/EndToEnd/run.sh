@@ -86,7 +86,7 @@ replay() {
   local counts status command=$1
   shift
   # cofferd refuses COFFER_ variables it does not know.
-  timeout 900 env -u COFFER_BIN -u COFFER_ROUNDS -u COFFER_ROUNDS_RESTART -u COFFER_VALUES "$PYTHON" Tests/Conformance/replay.py --decided Tests/Conformance/decided.json --spawn "$command" "$@" \
+  timeout 900 env -u COFFER_BIN -u COFFER_ROUNDS -u COFFER_ROUNDS_RESTART -u COFFER_ROUNDS_ROTATION -u COFFER_VALUES "$PYTHON" Tests/Conformance/replay.py --decided Tests/Conformance/decided.json --spawn "$command" "$@" \
     >"$report" 2>&1
   status=$?
   cat "$report"

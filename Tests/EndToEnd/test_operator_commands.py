@@ -33,6 +33,8 @@ COMMANDS = {
     "POST T/agents/{id}/keys/{key}/rotate": "agent key rotate", "POST T/agents/{id}/keys/{key}/revoke": "agent key revoke",
     "GET T/invites": "invite list", "POST T/invites": "invite create", "DELETE T/invites/{id}": "invite revoke",
     "GET T/secrets": "secret list", "GET T/secrets/{scope}/{scopeId}/{secretId}": "secret show",
+    "GET T/keks": "kek list", "POST T/keks/rotate": "kek rotate", "POST T/keks/{id}/{version}/disable": "kek disable",
+    "GET T/keks/rewrap": "kek rewrap",
     "POST T/secrets/{scope}/{scopeId}/{secretId}/restore": "secret restore", "POST T/secrets/{scope}/{scopeId}/{secretId}/purge": "secret purge",
 }  # fmt: skip
 

@@ -75,6 +75,7 @@ extension ScopedTransaction {
       tenant: caller.tenant, incarnation: secret.incarnation, fieldKey: key, version: version, state: .current,
       sensitivity: content.sensitivity.rawValue, dataKeyID: [], kekVersion: keys.version, createdAt: now, createdBy: caller.agentID,
       purgeAfter: nil, mac: [], sealed: [])
+    let content = try service.rewrapped(content, in: key, of: secret, under: keys, in: store)
     row.sealed = try content.stored.withBytes { bytes throws(CipherError) in
       try keys.seal(bytes, at: .field(key, of: secret, version: version))
     }

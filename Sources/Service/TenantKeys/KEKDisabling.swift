@@ -1,0 +1,53 @@
+internal import Ciphers
+internal import KeyRing
+internal import Model
+internal import Store
+
+extension Service {
+  /// Rows under each KEK version of a tenant, and the version that seals. Reads the tenant's rows: blocks its thread.
+  package func kekUse(tenant: String) throws(ServiceError) -> (rows: [UInt32: Int64], active: UInt32) {
+    do {
+      let reader = try store.makeReader()
+      // The active version first: what is sealed meanwhile is under it or a newer one.
+      let active = try vault.verifiedTenant(tenant, in: reader).activeKEKVersion
+      return (try reader.rowsByKEK(tenant: tenant), active)
+    } catch { throw ServiceError(error) }
+  }
+
+  /// Destroys the key of a version that nothing needs any more; wrapped data keys of that version open no longer. Blocks its
+  /// thread. Doing it again is no error.
+  ///
+  /// Refused while the version seals, while rows are under it, and while a data key that it wrapped may still be stored. Rows
+  /// only ever leave an older version, so a count of zero stays true.
+  ///
+  /// - Returns: whether the wrapped key has left the store's files too.
+  package func disableKEK(
+    _ name: String, version: UInt32, tenant: String, by principal: Principal, _ origin: RequestOrigin
+  ) throws(ServiceError) -> Bool {
+    let (rows, active) = try kekUse(tenant: tenant)
+    let vault = vault
+    let isErased = try waited { done in
+      store.erase(
+        { transaction in
+          let owner = try vault.verifiedTenant(tenant, in: transaction)
+          guard var row = try transaction.kek(tenant: tenant, version: version), "kek_" + RandomText.base32(row.kekID) == name else {
+            throw ServiceError.notFound
+          }
+          if row.isDisabled { return }
+          guard version < active, version != owner.activeKEKVersion else { throw ServiceError.obstructed(.kekActive) }
+          if let count = rows[version] { throw ServiceError.obstructed(.kekInUse(rows: count)) }
+          let successor = try transaction.kek(tenant: tenant, version: version + 1)
+          let life = try vault.settings(of: tenant, in: transaction).dataKeyTtlSeconds * 1000
+          if let end = successor.map({ $0.createdAt + life }), end > self.now() {
+            throw ServiceError.obstructed(.dataKeysLive(until: UTCTime(unixMicroseconds: end * 1000).text))
+          }
+          row.wrapped = []
+          try transaction.update(row)
+          let event = AuditEvent("kek.disabled", subject: name, details: "{\"kekVersion\":\(version)}")
+          try self.record(event, by: principal.acting(in: tenant), requestID: origin.id, in: transaction)
+        }, completion: { result in done(result.map(\.isErased).mapError(ServiceError.init)) })
+    }
+    vault.forget(tenant, version: version)
+    return isErased
+  }
+}
