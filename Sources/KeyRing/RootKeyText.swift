@@ -24,7 +24,8 @@ extension RootKey {
     return body + [0x20] + check(body)
   }
 
-  private static func check(_ body: [UInt8]) -> [UInt8] {
+  /// The first 8 hexadecimal digits of SHA-256.
+  static func check(_ body: [UInt8]) -> [UInt8] {
     let digits = Array("0123456789abcdef".utf8)
     return SHA256.digest(body).prefix(4).flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
   }

@@ -89,7 +89,7 @@ enum AdminClient {
     guard unsafe access(configuration.directory.value + "/store", F_OK) == 0 else {
       throw Trouble("\(configuration.directory.value) holds no store; run: coffer init --dir \(configuration.directory.value)")
     }
-    let (service, store) = try opened(configuration, store: configuration.directory.value + "/store")
+    let (service, store) = try opened(configuration, try rootKey(configuration), store: configuration.directory.value + "/store")
     defer { store.close() }
     return try answer(method, uri, body, service)
   }
@@ -138,8 +138,7 @@ enum AdminClient {
   }
 
   /// The store below a directory and its service under the exclusive lock, checked with the root key before anything is done.
-  static func opened(_ configuration: Configuration, store directory: String) throws -> (Service, SQLiteStore) {
-    let root = try rootKey(configuration)
+  static func opened(_ configuration: Configuration, _ root: RootKey, store directory: String) throws -> (Service, SQLiteStore) {
     do {
       let store = try SQLiteStore(directory: directory, allowsNetworkFileSystem: configuration.allowsNetworkFilesystem.value)
       do {

@@ -15,8 +15,9 @@ final class ExaminedBackup {
   private let store: SQLiteStore
   private var isHandedOver = false
 
-  init(_ path: String, _ configuration: Configuration) throws {
-    let root = try AdminClient.rootKey(configuration)
+  /// - Parameter root: the key to open it with; nil = the configured one.
+  init(_ path: String, _ configuration: Configuration, root given: RootKey? = nil) throws {
+    let root = try given ?? AdminClient.rootKey(configuration)
     let directory = configuration.directory.value + "/store.restoring-" + Moment.stamp()
     guard unsafe mkdir(directory, 0o700) == 0 else {
       throw Trouble("\(directory) cannot be made: \(unsafe String(cString: strerror(errno)))")
@@ -25,7 +26,7 @@ final class ExaminedBackup {
       do throws(BackupError) {
         try BackupFile.extract(path, to: directory + "/" + StoreFile.name, root: root)
       } catch { throw Trouble(error.message(path)) }
-      (service, store) = try AdminClient.opened(configuration, store: directory)
+      (service, store) = try AdminClient.opened(configuration, root, store: directory)
     } catch {
       StoreDirectory.remove(directory)
       throw error

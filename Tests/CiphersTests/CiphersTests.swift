@@ -134,6 +134,32 @@ extension SecretBytes {
   }
 }
 
+@Suite struct ScryptTests {
+  /// RFC 7914, section 12.
+  @Test(arguments: [
+    (
+      "password", "NaCl", 10, 8, 16,
+      "fdbabe1c9d3472007856e7190d01e9fe7c6ad7cbc8237830e77376634b3731622eaf30d92e22a3886ff109279d9830dac727afb94a83ee6d8360cbdfa2cc0640"
+    ),
+    (
+      "", "", 4, 1, 1,
+      "77d6576238657b203b19ca42c18a0497f16b4844e3074ae8dfdffa3fede21442fcd0069ded0948f8326a753a0fc81f17e8d3e0fb2e0d3628cf35e20c38d18906"
+    ),
+  ])
+  func publishedVectors(passphrase: String, salt: String, logarithm: Int, blockSize: Int, parallelism: Int, expected: String) throws {
+    let cost = try #require(
+      Scrypt.Cost(logarithm: UInt32(logarithm), blockSize: UInt32(blockSize), parallelism: UInt32(parallelism)))
+    let key = try Scrypt.derive(from: SecretBytes(copying: Array(passphrase.utf8)), salt: Array(salt.utf8), cost: cost, count: 64)
+    let bytes = key.withBytes { bytes in unsafe bytes.withUnsafeBytes { unsafe Array($0) } }
+    #expect(bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() == expected)
+  }
+
+  @Test(arguments: [(0, 8, 1), (21, 8, 1), (17, 9, 1), (17, 0, 1), (17, 8, 17), (17, 8, 0)])
+  func costsOutOfBoundsAreNone(logarithm: Int, blockSize: Int, parallelism: Int) {
+    #expect(Scrypt.Cost(logarithm: UInt32(logarithm), blockSize: UInt32(blockSize), parallelism: UInt32(parallelism)) == nil)
+  }
+}
+
 @Suite struct Base64Tests {
   @Test(arguments: [
     ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="), ("foobar", "Zm9vYmFy"),

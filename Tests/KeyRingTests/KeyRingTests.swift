@@ -46,6 +46,80 @@ private func bytes(_ secret: SecretBytes) -> [UInt8] { secret.withBytes { unsafe
   }
 }
 
+@Suite struct RootEscrowTests {
+  private static let words = SecretBytes(copying: Array("correct horse battery staple".utf8))
+  /// Cheap, so that many attempts are.
+  private static let cost = Scrypt.Cost(logarithm: 4, blockSize: 1, parallelism: 1)!
+
+  private func copy() throws -> (root: RootKey, text: String) {
+    let root = try RootKey.generate()
+    return (root, try RootEscrow(of: root, passphrase: Self.words, cost: Self.cost).text)
+  }
+
+  private func read(_ text: String) throws(RootEscrow.Failure) -> RootEscrow {
+    try RootEscrow(text: SecretBytes(copying: Array(text.utf8)))
+  }
+
+  @Test func aCopyOpensWithItsPassphraseAlone() throws {
+    let (root, text) = try copy()
+    #expect(text.utf8.allSatisfy { (0x20...0x7E).contains($0) || $0 == 0x0A })
+    let escrow = try read("  " + text + "\r\n")
+    #expect(escrow.rootKeyID == root.id)
+    #expect(try escrow.open(passphrase: Self.words).text == root.text)
+    for wrong in ["", "correct horse battery stapl", "correct horse battery staple ", "Correct horse battery staple"] {
+      #expect(throws: RootEscrow.Failure.doesNotOpen) { try escrow.open(passphrase: SecretBytes(copying: Array(wrong.utf8))) }
+    }
+    #expect(try RootEscrow(of: root, passphrase: Self.words, cost: Self.cost).text != text)
+  }
+
+  @Test func theUsualCostIsInTheText() throws {
+    let (root, _) = try copy()
+    let text = try RootEscrow(of: root, passphrase: Self.words).text
+    #expect(text.hasPrefix("coffer-root-escrow-v1 \(root.id) 17 8 1 "))
+    #expect(try read(text).open(passphrase: Self.words).text == root.text)
+  }
+
+  @Test func everySlipIsFound() throws {
+    let bytes = Array(try copy().text.utf8.dropLast())
+    for index in bytes.indices {
+      var slip = bytes
+      slip[index] = slip[index] == UInt8(ascii: "1") ? UInt8(ascii: "2") : UInt8(ascii: "1")
+      #expect(throws: RootEscrow.Failure.self) { try RootEscrow(text: SecretBytes(copying: slip)) }
+      #expect(throws: RootEscrow.Failure.self) { try RootEscrow(text: SecretBytes(copying: Array(bytes[..<index]))) }
+    }
+  }
+
+  /// With a check that was made anew.
+  @Test func whatWasChangedOnPurposeDoesNotOpen() throws {
+    let (_, text) = try copy()
+    let words = text.split(whereSeparator: \.isWhitespace).map(String.init)
+    for (place, other) in [(1, String(words[1].reversed())), (2, "5"), (3, "2"), (4, "2"), (5, words[5].swapped), (6, words[6].swapped)] {
+      var changed = Array(words[..<7])
+      changed[place] = other
+      let body = changed.joined(separator: " ")
+      let check = SHA256.digest(Array(body.utf8)).prefix(4).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+      let escrow = try read(body + " " + check)
+      #expect(throws: RootEscrow.Failure.doesNotOpen) { try escrow.open(passphrase: Self.words) }
+    }
+  }
+
+  @Test(arguments: ["", "x", "coffer-root-key-v1 a b c", "coffer-root-escrow-v1", "coffer-root-escrow-v1 a 17 8 1 a a a"])
+  func whatIsNoCopyIsRefused(text: String) { #expect(throws: RootEscrow.Failure.notAnEscrow) { try read(text) } }
+
+  @Test func aNewerFormatIsNamed() {
+    #expect(throws: RootEscrow.Failure.newerFormat) { try read("coffer-root-escrow-v2 and so on") }
+  }
+}
+
+extension String {
+  /// With its first two characters in each other's place, or another first one when they are the same.
+  fileprivate var swapped: String {
+    let characters = Array(self)
+    guard characters[0] != characters[1] else { return (characters[0] == "A" ? "B" : "A") + dropFirst() }
+    return String([characters[1], characters[0]] + characters[2...])
+  }
+}
+
 @Suite struct KeyFileTests {
   private let directory = TemporaryDirectory()
   private var path: String { directory.path + "/root.key" }

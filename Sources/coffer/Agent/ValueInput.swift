@@ -23,8 +23,9 @@ struct ValueInput: ParsableArguments {
       guard descriptor >= 0 else { throw AgentFailure(.usage, "\(file) cannot be read: \(unsafe String(cString: strerror(errno)))") }
       defer { close(descriptor) }
       value = try Self.contents(of: descriptor)
-    } else if isatty(STDIN_FILENO) == 1 {
-      return try Self.prompted()
+    } else if Terminal.isThere {
+      guard let line = Terminal.secretLine("value: ") else { throw AgentFailure(.usage, "no value was given") }
+      return line
     } else {
       value = try Self.contents(of: STDIN_FILENO)
     }
@@ -63,24 +64,5 @@ struct ValueInput: ParsableArguments {
       while end > start, isBlank(end - 1) { end -= 1 }
       return SecretBytes(copying: bytes.extracting(start..<end))
     }
-  }
-
-  /// One line from the terminal, not shown while it is typed.
-  private static func prompted() throws -> SecretBytes {
-    Notice.write("value: ")
-    var before = termios()
-    guard unsafe tcgetattr(STDIN_FILENO, &before) == 0 else { throw AgentFailure(.usage, "the terminal cannot be asked") }
-    var silent = before
-    silent.c_lflag &= ~tcflag_t(ECHO)
-    unsafe tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent)
-    defer {
-      unsafe tcsetattr(STDIN_FILENO, TCSAFLUSH, &before)
-      Notice.write("\n")
-    }
-    var bytes = [UInt8](repeating: 0, count: 4096)
-    defer { erase(&bytes) }
-    let count = unsafe bytes.withUnsafeMutableBytes { unsafe Glibc.read(STDIN_FILENO, $0.baseAddress, $0.count) }
-    guard count > 0 else { throw AgentFailure(.usage, "no value was given") }
-    return unsafe SecretBytes(copying: bytes.span.bytes.extracting(first: count)).withoutLineEnd
   }
 }
