@@ -34,6 +34,8 @@ package struct Configuration: Sendable {
   package let sessionKeys: [SecretBytes]
   package let auditExposures: Setting<ExposureAudit>
   /// Older audit entries are cut once a day; 0 keeps them for ever.
+  /// A program that prints the root key, with its arguments; in the place of `rootKeyFile`.
+  package let rootKeyCommand: Setting<String>?
   package let auditRetentionDays: Setting<Int>
   /// Rows a second that a re-wrap after a key rotation changes at most.
   package let rewrapRows: Setting<Int>
@@ -94,6 +96,9 @@ package struct Configuration: Sendable {
     }
     let credentials = environment.plain["CREDENTIALS_DIRECTORY"].flatMap { $0.isEmpty ? nil : $0 }
     rootKeyFile = try path(.rootKeyFile, credentials.map { $0 + "/coffer-root-key" } ?? base + "/keys/root.key")
+    rootKeyCommand = try reader.readOptional(.rootKeyCommand, expected: "the absolute path of a program, with its arguments") { text in
+      text.utf8.first == UInt8(ascii: "/") && !text.utf8.contains(0) ? text : nil
+    }
     auditExposures = try reader.choice(.auditExposures, default: .beforeReply)
     auditRetentionDays = try reader.read(.auditRetentionDays, expected: "a number from 0 to 36500", default: 0) { text in
       Int(text).flatMap { (0...36_500).contains($0) ? $0 : nil }

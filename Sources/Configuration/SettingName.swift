@@ -8,6 +8,7 @@ package enum SettingName: String, Sendable, CaseIterable {
   case controlSocket = "control-socket"
   case threads
   case rootKeyFile = "root-key-file"
+  case rootKeyCommand = "root-key-command"
   case wireKeyFile = "wire-key-file"
   case auditExposures = "audit.exposures"
   case auditRetentionDays = "audit.retention-days"
@@ -41,9 +42,10 @@ package enum SettingName: String, Sendable, CaseIterable {
     case .corsOriginRegex: "OH_ALLOW_CORS_ORIGIN_REGEX"
     case .dockerHost: "DOCKER_HOST_ADDR"
     case .webURL: "OH_WEB_URL"
-    case .dir, .config, .socket, .socketMode, .controlSocket, .threads, .rootKeyFile, .wireKeyFile, .auditExposures, .auditRetentionDays,
-      .rewrapRows, .allowedUIDs, .insecureOpen, .corsOrigins, .allowNetworkFilesystem, .agentServer, .agentServerKeyFile,
-      .agentServerDeadline, .conversationSecrets, .conversationMinutes, .lookupURL, .logFormat, .logLevel, .logRequests:
+    case .dir, .config, .socket, .socketMode, .controlSocket, .threads, .rootKeyFile, .rootKeyCommand, .wireKeyFile, .auditExposures,
+      .auditRetentionDays, .rewrapRows, .allowedUIDs, .insecureOpen, .corsOrigins, .allowNetworkFilesystem, .agentServer,
+      .agentServerKeyFile, .agentServerDeadline, .conversationSecrets, .conversationMinutes, .lookupURL, .logFormat, .logLevel,
+      .logRequests:
       nil
     }
   }

@@ -22,6 +22,7 @@ extension Configuration {
     case .controlSocket: row(controlSocket) { $0 }
     case .threads: row(threads) { String($0) }
     case .rootKeyFile: row(rootKeyFile) { $0 }
+    case .rootKeyCommand: row(rootKeyCommand) { $0 }
     case .wireKeyFile: row(wireKeyFile) { $0 }
     case .auditExposures: row(auditExposures) { $0.rawValue }
     case .auditRetentionDays: row(auditRetentionDays) { String($0) }

@@ -128,13 +128,12 @@ enum AdminClient {
   }
 
   static func rootKey(_ configuration: Configuration) throws -> RootKey {
-    do {
-      return try RootKey(text: KeyFile.read(configuration.rootKeyFile.value))
-    } catch let error as KeyFile.Failure {
-      throw Trouble(error.message)
-    } catch {
-      throw Trouble("\(configuration.rootKeyFile.value) holds no root key; restore it from your copy")
-    }
+    do throws(RootKeySource.Failure) {
+      return try RootKeySource(
+        file: configuration.rootKeyFile.value, isNamed: configuration.rootKeyFile.origin != .standard,
+        command: configuration.rootKeyCommand?.value
+      ).read()
+    } catch { throw Trouble(error.message) }
   }
 
   /// The store below a directory and its service under the exclusive lock, checked with the root key before anything is done.

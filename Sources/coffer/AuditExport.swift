@@ -123,10 +123,9 @@ struct ExportedChain {
 
   /// nil where there is none: the links can be checked without.
   private static func rootKey(_ directory: String) throws -> RootKey? {
-    let path = try AdminClient.settings(directory).rootKeyFile.value
-    guard unsafe access(path, F_OK) == 0 else { return nil }
-    do { return try RootKey(text: KeyFile.read(path)) } catch let error as KeyFile.Failure { throw Trouble(error.message) } catch {
-      throw Trouble("\(path) holds no root key")
-    }
+    let configuration = try AdminClient.settings(directory)
+    let hasFile = unsafe access(configuration.rootKeyFile.value, F_OK) == 0
+    guard hasFile || configuration.rootKeyCommand != nil else { return nil }
+    return try AdminClient.rootKey(configuration)
   }
 }

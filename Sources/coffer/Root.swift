@@ -69,6 +69,7 @@ struct Root: ParsableCommand {
     func run() throws {
       let root = try Root.opened(copy, passphrase)
       let configuration = try AdminClient.settings(Folder.absolute(directory.path))
+      guard configuration.rootKeyCommand == nil else { throw Trouble("the root key comes from a command; bring it back there") }
       let path = configuration.rootKeyFile.value
       if let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")), slash != path.utf8.startIndex {
         try Folder.make(String(path[..<slash]), mode: 0o700)

@@ -65,8 +65,8 @@ struct Server {
     } catch let error as KeyFile.Failure {
       log.write(.startRefused(error.message))
       return 66
-    } catch let error as RootKey.TextError {
-      log.write(.startRefused("the root key file does not hold a root key (\(error)); restore it from your copy"))
+    } catch let error as RootKeySource.Failure {
+      log.write(.startRefused(error.message))
       return 66
     } catch let error as ResponderError {
       log.write(.startRefused(error.message))
@@ -94,7 +94,12 @@ struct Server {
     } catch { throw StartError.store(error) }
   }
 
-  private func rootKey() throws -> RootKey { try RootKey(text: KeyFile.read(configuration.rootKeyFile.value)) }
+  private func rootKey() throws -> RootKey {
+    try RootKeySource(
+      file: configuration.rootKeyFile.value, isNamed: configuration.rootKeyFile.origin != .standard,
+      command: configuration.rootKeyCommand?.value
+    ).read()
+  }
 
   private func wireRing() throws -> WireRing {
     try WireKeyFiles(path: configuration.wireKeyFile.value).ring(

@@ -57,7 +57,8 @@ struct LoadingTests {
 
   @Test func everySettingCanStandAtEveryPlace() throws {
     let values: [SettingName: String] = [
-      .socket: "/s", .socketMode: "0600", .controlSocket: "c.sock", .threads: "4", .rootKeyFile: "/r", .wireKeyFile: "/w",
+      .socket: "/s", .socketMode: "0600", .controlSocket: "c.sock", .threads: "4", .rootKeyFile: "/r",
+      .rootKeyCommand: "/bin/key of coffer", .wireKeyFile: "/w",
       .auditExposures: "batched", .auditRetentionDays: "365", .rewrapRows: "77", .allowedUIDs: "33, 1000", .insecureOpen: "true",
       .corsOrigins: "https://a.example:8443 http://b.example",
       .corsOriginRegex: "https://[a-z]+[.]example", .dockerHost: "host.docker.internal", .webURL: "https://c.example/x",
@@ -85,6 +86,7 @@ struct LoadingTests {
       #expect(configuration.agentServer.conversationMinutes.value == 5)
       #expect(configuration.agentServer.lookupURL.value == "http://127.0.0.1:1")
       #expect(configuration.rootKeyFile.value == "/r")
+      #expect(configuration.rootKeyCommand?.value == "/bin/key of coffer")
       #expect(
         configuration.wireKey
           == .file(Setting("/w", from: configuration.rootKeyFile.origin == .standard ? .standard : origin(configuration, .wireKeyFile))))

@@ -120,6 +120,39 @@ extension String {
   }
 }
 
+@Suite struct KeyCommandTests {
+  @Test func whatItPrintsIsTheKey() throws {
+    let output = try KeyCommand("/bin/echo  one\t two").output(within: 5_000)
+    #expect(output == SecretBytes(copying: Array("one two\n".utf8)))
+  }
+
+  @Test(arguments: ["", "echo x", "./key", " ", "~/key"]) func aPathMustBeWhole(text: String) {
+    #expect(throws: KeyCommand.Failure.notAbsolute) { try KeyCommand(text) }
+  }
+
+  /// Also one that has closed its output, and one whose child holds it open.
+  @Test(arguments: ["/bin/sleep 60", "/usr/bin/yes", "/bin/cat /dev/zero"]) func itEndsInTime(text: String) throws {
+    #expect(throws: KeyCommand.Failure.self) { try KeyCommand(text).output(within: 200) }
+  }
+
+  @Test func slownessIsNamed() throws {
+    #expect(throws: KeyCommand.Failure.tooSlow(seconds: 1)) { try KeyCommand("/bin/sleep 60").output(within: 1_000) }
+  }
+
+  @Test func aFailureIsNamed() throws {
+    #expect(throws: KeyCommand.Failure.failed(code: 1)) { try KeyCommand("/bin/false").output(within: 5_000) }
+    #expect(throws: KeyCommand.Failure.notStarted(errno: 2)) { try KeyCommand("/no/such/program").output(within: 5_000) }
+  }
+
+  @Test func oneSourceAtATime() throws {
+    #expect(throws: RootKeySource.Failure.both) { try RootKeySource(file: "/a", isNamed: true, command: "/b") }
+    for (isNamed, command) in [(true, nil), (false, nil), (false, "/b")] as [(Bool, String?)] {
+      let source = try RootKeySource(file: "/a", isNamed: isNamed, command: command)
+      if case .command(let text) = source { #expect(text == command) } else { #expect(command == nil) }
+    }
+  }
+}
+
 @Suite struct KeyFileTests {
   private let directory = TemporaryDirectory()
   private var path: String { directory.path + "/root.key" }
