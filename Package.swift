@@ -86,6 +86,7 @@ let package = Package(
     tests("Ciphers", ["StrictJSON", "SecretMemory"]),
     tests("KeyRing", ["StrictJSON", "Ciphers", "SecretMemory"]),
     tests("StrictJSON"),
+    tests("Threads"),
     tests("Model", ["StrictJSON"]),
     tests("Store", ["Threads"]),
     tests("Service", ["Model", "Store", "KeyRing", "SecretMemory", "StrictJSON", "Threads"]),

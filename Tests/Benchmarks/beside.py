@@ -7,9 +7,16 @@ under way; left, it has ended. What was brought about holds for the quiet runs t
 
 import contextlib
 import os
+import pathlib
+import socket
+import sys
 import threading
+import time
 
-from figures import in_turns
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "EndToEnd"))
+from agent_server import AgentServer, Said  # noqa: E402
+from figures import Bound, in_turns  # noqa: E402
+from nginx_harness import free_port  # noqa: E402
 
 
 class Beside:
@@ -55,7 +62,75 @@ def verification(rig):
     yield lambda: repeating(lambda: rig.coffer.coffer("verify"))
 
 
+@contextlib.contextmanager
+def rotations(rig):
+    def rotate():
+        rig.coffer.coffer("kek", "rotate")
+        # Long enough for the re-wrap to have begun, and for some hundred rows.
+        time.sleep(0.5)
+
+    yield lambda: repeating(rotate)
+
+
+START = {"agent": {"kind": "Agent", "llm": {"model": "m", "api_key": "value"}}, "workspace": {"working_dir": "/w"}}
+
+
+def conversations(url):
+    """Starts of conversations by eight clients, 40 a second at most, with an agent server at `url` that does not serve them.
+    More would measure these clients and that server, which share the cores."""
+
+    @contextlib.contextmanager
+    def setting(rig):
+        def start():
+            status, _ = rig.coffer.ask("POST", "/api/conversations", START, rig.coffer.session)
+            if status not in (502, 503, 504):
+                raise RuntimeError("the start was answered with %d" % status)
+            time.sleep(0.2)
+
+        @contextlib.contextmanager
+        def company():
+            with contextlib.ExitStack() as stack:
+                for _ in range(8):
+                    stack.enter_context(repeating(start))
+                yield
+
+        with url() as address, rig.coffer.with_options("--agent-server=" + address, "--agent-server-deadline=1"):
+            yield company
+
+    return setting
+
+
+@contextlib.contextmanager
+def gone():
+    yield "http://127.0.0.1:%d" % free_port()
+
+
+@contextlib.contextmanager
+def frozen():
+    with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
+        yield "http://127.0.0.1:%d" % listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def flooding():
+    def gigabyte():
+        yield b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: 1073741824\r\n\r\n"
+        for _ in range(1024):
+            yield b" " * (1 << 20)
+
+    server = AgentServer(lambda request: Said(raw=gigabyte()))
+    try:
+        yield server.url
+    finally:
+        server.close()
+
+
 BESIDES = [
+    Beside("rotations of the tenant's key, each with its re-wrap", rotations, bound=Bound(2.0, most=True)),
+    Beside("rotations of the tenant's key, each with its re-wrap", rotations, row="GET a secret", bound=Bound(2.0, most=True)),
+    Beside("starts of conversations, the agent server gone", conversations(gone), bound=Bound(2.0, most=True)),
+    Beside("starts of conversations, the agent server frozen", conversations(frozen), bound=Bound(2.0, most=True)),
+    Beside("starts of conversations, the agent server answering 1 GB", conversations(flooding), bound=Bound(2.0, most=True)),
     Beside("backups, one after the other", backups),
     Beside("verification of the store, again and again", verification),
     Beside("backups, one after the other", backups, row="PUT a secret"),
