@@ -35,7 +35,7 @@ struct Root: ParsableCommand {
   struct Drill: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Prove that a copy opens this store: a backup is made, opened with the copy, and verified to its last row.",
-      discussion: "Changes nothing; a running cofferd serves on. The backup is removed again.")
+      discussion: "A running cofferd serves on. The backup is removed again; its entry in the audit chain stays.")
     @OptionGroup var directory: DirectoryOption
     @OptionGroup var passphrase: PassphraseOption
     @Argument(help: "The copy.") var copy: String

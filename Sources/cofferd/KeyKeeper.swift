@@ -4,8 +4,9 @@ internal import Threads
 
 /// Makes new versions of tenant keys that have grown old, and brings rows under the newest versions, at its own pace.
 final class KeyKeeper: Sendable {
-  /// Milliseconds from one look for work to the next, and from one look at the age of keys to the next.
-  private static let (look, ages): (Int64, Int64) = (500, 3_600_000)
+  /// Milliseconds from one look for work to the next, from one look at the age of keys to the next, and from a walk that failed to
+  /// the next attempt.
+  private static let (look, ages, retry): (Int64, Int64, Int64) = (500, 3_600_000, 60_000)
 
   private let end = OneTimeEvent()
 
@@ -13,15 +14,25 @@ final class KeyKeeper: Sendable {
   init(rowsPerSecond: Int, _ service: Service, _ log: QueuedLog) {
     let end = end
     PlainThread.start(named: "coffer-keys") {
-      var sinceAges = Self.ages
+      var (sinceAges, rest) = (Self.ages, Int64(0))
       while !end.wait(atMost: Self.look) {
         sinceAges += Self.look
+        rest -= Self.look
         if sinceAges >= Self.ages {
           Self.rotate(service, log)
           sinceAges = 0
         }
-        if service.rewrapping.takeRequest() {
-          Self.rewrap(service, log) { rows in !end.wait(atMost: Int64(rows) * 1000 / Int64(rowsPerSecond)) }
+        guard rest <= 0, service.rewrapping.takeRequest() else { continue }
+        do throws(ServiceError) {
+          let outcome = try Rewrapper(service) { rows in !end.wait(atMost: Int64(rows) * 1000 / Int64(rowsPerSecond)) }.run()
+          if let outcome, outcome != Rewrapper.Outcome() {
+            log.write(.rowsRewrapped(rows: outcome.rows, unreadable: outcome.unreadable))
+          }
+        } catch {
+          service.rewrapping.ask()
+          rest = Self.retry
+          // At the end of the process the store refuses, and the next one goes on.
+          if !end.wait(atMost: 0) { log.write(.rowsNotRewrapped("the store cannot be used now")) }
         }
       }
     }
@@ -36,16 +47,6 @@ final class KeyKeeper: Sendable {
       if count > 0 { log.write(.keysRotated(count: count)) }
     } catch {
       // At the next look.
-    }
-  }
-
-  private static func rewrap(_ service: Service, _ log: QueuedLog, pause: @escaping (Int) -> Bool) {
-    do throws(ServiceError) {
-      guard let done = try Rewrapper(service, pause: pause).run() else { return }
-      if done.rows > 0 || done.unreadable > 0 { log.write(.rowsRewrapped(rows: done.rows, unreadable: done.unreadable)) }
-    } catch {
-      service.rewrapping.ask()
-      log.write(.rowsNotRewrapped("the store cannot be used now"))
     }
   }
 }

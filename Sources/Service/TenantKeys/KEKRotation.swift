@@ -106,26 +106,34 @@ extension Service {
 
   /// Makes a new version for each tenant whose active one is older than its `kekMaxAgeDays`. Blocks its thread.
   ///
-  /// - Returns: how many were made.
+  /// - Returns: how many were made. A tenant whose rows are damaged keeps no other waiting.
   package func rotateOldKEKs(_ desk: Desk) throws(ServiceError) -> Int {
     var made = 0
     try desk.eachTenant { tenant throws(ServiceError) in
-      let days = try vault.settings(of: tenant.id, in: desk.reader).kekMaxAgeDays
-      guard days > 0, let active = try desk.keks(tenant: tenant.id).last, active.createdAt < now() - days * 86_400_000 else { return }
-      try waited { done in
-        write(
-          { transaction in
-            // Another may have been quicker.
-            guard try self.vault.verifiedTenant(tenant.id, in: transaction).activeKEKVersion == active.version else { return }
-            let change = StructureTransaction(
-              service: self, store: transaction, tenant: tenant.id, principal: .system(of: tenant.id),
-              origin: RequestOrigin(id: "kek-age", address: ""))
-            _ = try change.rotateKEK(.age)
-          }, completion: done)
+      do throws(ServiceError) {
+        if try rotateOldKEK(of: tenant.id, desk) { made += 1 }
+      } catch {
+        guard case .unreadable = error else { throw error }
       }
-      made += 1
     }
     return made
+  }
+
+  private func rotateOldKEK(of tenant: String, _ desk: Desk) throws(ServiceError) -> Bool {
+    let days = try vault.settings(of: tenant, in: desk.reader).kekMaxAgeDays
+    guard days > 0, let active = try desk.keks(tenant: tenant).last, active.createdAt < now() - days * 86_400_000 else { return false }
+    return try waited { done in
+      write(
+        { transaction in
+          // Another may have been quicker.
+          guard try self.vault.verifiedTenant(tenant, in: transaction).activeKEKVersion == active.version else { return false }
+          let change = StructureTransaction(
+            service: self, store: transaction, tenant: tenant, principal: .system(of: tenant),
+            origin: RequestOrigin(id: "kek-age", address: ""))
+          _ = try change.rotateKEK(.age)
+          return true
+        }, completion: done)
+    }
   }
 
   /// Starts something that completes on another thread, and waits for it.

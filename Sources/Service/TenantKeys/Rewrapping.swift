@@ -62,6 +62,11 @@ package struct Rewrapper {
     /// Things that do not open or were changed outside Coffer; `verify` names them.
     package var unreadable = 0
 
+    package init(rows: Int = 0, unreadable: Int = 0) {
+      self.rows = rows
+      self.unreadable = unreadable
+    }
+
     static func + (left: Outcome, right: Outcome) -> Outcome {
       Outcome(rows: left.rows + right.rows, unreadable: left.unreadable + right.unreadable)
     }
@@ -72,10 +77,15 @@ package struct Rewrapper {
   /// - Returns: nil when the walk was ended.
   package func run() throws(ServiceError) -> Outcome? {
     do {
+      // Whoever asked did so inside a transaction: behind this one it is committed, or undone.
+      let service = service
+      try service.waited { done in service.write({ _ in }, completion: done) }
       var (after, outcome) = ("", Outcome())
       while true {
         let tenants = try reader.tenants(after: after, limit: 100)
-        for tenant in tenants where !tenant.isDeleted { outcome = try outcome + rewrap(tenant.id) }
+        for tenant in tenants where !tenant.isDeleted {
+          do { outcome = try outcome + rewrap(tenant.id) } catch ServiceError.unreadable { outcome.unreadable += 1 }
+        }
         guard tenants.count == 100, let last = tenants.last else { return outcome }
         after = last.id
       }
