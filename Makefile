@@ -3,16 +3,18 @@
 # make bench    time both dialects beside a C echo and nginx's own files
 # make bench-full  the same, with few clients, a million secrets and an OpenHands agent server; BENCH=--write for docs/performance.md
 # make nightly  the same tests with the long numbers
+# make mutants  plant faults into the product, one at a time: each must turn its test red (ONLY=word for some)
 # make build    release build: .build/release/coffer and .build/release/cofferd
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build run test deps deps-test lint unit sanitizers fuzz end-to-end bench bench-full nightly clean
+.PHONY: build run test deps deps-test lint unit sanitizers fuzz end-to-end bench bench-full nightly mutants clean
 
 # Where `make run` keeps its store.
 DIR ?= $(HOME)/.coffer
 ADDRESS ?= 127.0.0.1:8443
 FUZZ_SECONDS ?= 60
+ONLY ?=
 # Options of the benchmarks: --quick, --only WORD, --save FILE, --write.
 BENCH ?=
 
@@ -80,6 +82,9 @@ bench: build
 bench-full: build
 	@$(call install,$(BENCH_PACKAGES))
 	python3 Tests/Benchmarks/bench.py --full $(BENCH)
+
+mutants: deps-test
+	python3 Tests/Mutants/mutants.py --only "$(ONLY)"
 
 clean:
 	rm -rf .build .build-address .build-thread

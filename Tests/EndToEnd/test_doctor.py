@@ -11,14 +11,16 @@ import pathlib
 import re
 import resource
 import shutil
+import socket
 import sqlite3
 import stat
 import subprocess
 import tempfile
 import unittest
 
+from agent_server import AgentServer, Said
 from coffer_harness import Coffer, CofferTestCase, binaries
-from nginx_harness import SHIPPED, SHIPPED_SOCKET, Change, make_certificate
+from nginx_harness import SHIPPED, SHIPPED_SOCKET, Change, free_port, make_certificate
 
 MAIN = """
 user {user};
@@ -104,6 +106,51 @@ class Doctor(unittest.TestCase):
         while path != tempfile.gettempdir() and path != "/":
             os.chmod(path, stat.S_IMODE(os.stat(path).st_mode) | 0o011)
             path = os.path.dirname(path)
+
+
+class AgentServerTests(Doctor):
+    def setUp(self):
+        super().setUp()
+        self.key = os.path.join(self.coffer.home, "agent-server.key")
+        pathlib.Path(self.key).write_text("the-agent-servers-key\n")
+        os.chmod(self.key, 0o600)
+        self.coffer.environment["COFFER_AGENT_SERVER_KEY_FILE"] = self.key
+
+    def behind(self, url):
+        self.coffer.environment["COFFER_AGENT_SERVER"] = url
+
+    def test_none_is_no_finding(self):
+        self.assertNotIn("agent-server", self.findings())
+
+    def test_one_that_answers_and_one_that_wants_another_key(self):
+        def answer(request):
+            if request.target == "/server_info":
+                return Said(200, {"version": "1.2.3"})
+            return Said(200 if request.values("X-Session-API-Key") == ["the-agent-servers-key"] else 401, 0)
+
+        server = AgentServer(answer)
+        self.addCleanup(server.close)
+        self.behind(server.url)
+        self.expect(self.only("agent-server"), "ok", server.url, "version 1.2.3")
+        self.assertEqual({request.target for request in server.received}, {"/api/conversations/count", "/server_info"})
+        pathlib.Path(self.key).write_text("another\n")
+        self.expect(self.only("agent-server", status=1), "wrong", "does not take its key")
+        del self.coffer.environment["COFFER_AGENT_SERVER_KEY_FILE"]
+        self.expect(self.only("agent-server", status=1), "wrong", "wants a key")
+
+    def test_none_there_and_no_http(self):
+        self.behind("http://127.0.0.1:%d" % free_port())
+        self.expect(self.only("agent-server", status=1), "wrong", "cannot be reached")
+        server = AgentServer(lambda request: Said(raw=b"no HTTP at all\r\n\r\n"))
+        self.addCleanup(server.close)
+        self.behind(server.url)
+        self.expect(self.only("agent-server", status=1), "wrong", "speaks no HTTP")
+
+    def test_a_silent_one(self):
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+        self.behind("http://127.0.0.1:%d" % listener.getsockname()[1])
+        self.expect(self.only("agent-server", status=1), "wrong", "within 5 seconds")
 
 
 class FileTests(Doctor):

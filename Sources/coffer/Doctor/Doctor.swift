@@ -21,6 +21,7 @@ struct Doctor: ParsableCommand {
     findings += Checks.socket(nginx, configuration) + Checks.certificates(nginx, configuration)
     // One cause may stop several checks with the same words.
     for finding in Checks.server(configuration) where !findings.contains(where: { $0.text == finding.text }) { findings.append(finding) }
+    findings += Checks.agentServer(configuration)
     let isWell = !findings.contains { $0.kind == .wrong }
     if json {
       print(String(decoding: Self.json(findings, isWell: isWell).serialized(), as: UTF8.self))

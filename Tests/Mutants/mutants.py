@@ -1,0 +1,198 @@
+"""Faults planted into the product, one at a time: each must turn the test red that is there for it.
+
+    mutants.py [--only WORD] [--list]
+
+A copy of the sources is built once; its tests must be green there. Then each mutant of TABLE is planted, built, tried and taken
+back. A mutant's text must stand in its file exactly once, so that none is planted beside its place. Exit 1 when one survives,
+when its place is gone, or when it does not build.
+"""
+
+import argparse
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+# Seconds for one build or test.
+PATIENCE = 900
+
+
+class Mutant:
+    """`old` becomes `new` in `file`; `unit` is a filter of swift test, `module` a test of Tests/EndToEnd."""
+
+    def __init__(self, name, file, old, new, unit=None, module=None):
+        self.name, self.file, self.old, self.new, self.unit, self.module = name, file, old, new, unit, module
+
+
+TABLE = [
+    Mutant("a version of a tenant's key is disabled while rows are under it", "Service/TenantKeys/KEKDisabling.swift",
+           "if let count = rows[version] {", "if let count = rows[version], count < 0 {", unit="RewrappingTests/whatIsDamagedStaysBehindAlone"),
+    Mutant("a version is disabled while its data keys may be stored", "Service/TenantKeys/KEKDisabling.swift",
+           "end > self.now() {", "end < 0 {", unit="RewrappingTests/aVersionEndsOnceNothingMayNeedIt"),
+    Mutant("the key of a disabled version stays", "Service/TenantKeys/KEKDisabling.swift",
+           "row.wrapped = []", "row.wrapped += []", unit="RewrappingTests/aVersionEndsOnceNothingMayNeedIt"),
+    Mutant("a re-wrap keeps the MAC of the older version", "Service/TenantKeys/RewrappedRows.swift",
+           "    row.kekVersion = keys.version\n    row.mac = try keys.mac(of: row)\n    try transaction.put(row)\n    return 1\n  }\n\n"
+           "  private func rewrap(_ found: ScopedSecretRow",
+           "    row.kekVersion = keys.version\n    try transaction.put(row)\n    return 1\n  }\n\n  private func rewrap(_ found: ScopedSecretRow",
+           unit="RewrappingTests/aWalkBringsEverythingUnderTheNewVersion"),
+    Mutant("a re-wrap that was ended is taken for done", "Service/TenantKeys/Rewrapping.swift",
+           "catch is Ended { return nil }", "catch is Ended { return Outcome() }", unit="RewrappingTests/aWalkThatIsEndedGoesOnWhereItWas"),
+    Mutant("one damaged row stops the re-wrap", "Service/TenantKeys/Rewrapping.swift",
+           "if units.count == 1 { return Outcome(unreadable: 1) }", "if units.count == 1 { throw error }",
+           unit="RewrappingTests/whatIsDamagedStaysBehindAlone"),
+    Mutant("a key is used beyond its limit", "Service/Sealing.swift",
+           "if kek.wrapsReserved >= wrapLimit {", "if kek.wrapsReserved >= wrapLimit * 1000 {",
+           unit="aKeyVersionIsReplacedAtItsLimit"),
+    Mutant("the AAD of a stored value leaves the field out", "KeyRing/TenantKeys.swift",
+           "    aad.append(place.field)\n", "", unit="TenantKeysTests/aValueOpensInItsOwnPlaceOnly"),
+    Mutant("the AAD of a stored value leaves the version out", "KeyRing/TenantKeys.swift",
+           "    aad.append(place.version)\n", "", unit="TenantKeysTests/aValueOpensInItsOwnPlaceOnly"),
+    Mutant("a data key opens for another field", "KeyRing/DataKey.swift",
+           "for part in [tenant, scope, scopeID, secretID, fieldKey] {", "for part in [tenant, scope, scopeID, secretID] {",
+           unit="DataKeyTests/opensForItsOwnBindingOnly"),
+    Mutant("a row MAC does not tell an absent text from an empty one", "KeyRing/MACPart.swift",
+           "    case .optionalText(nil): message.appendRaw([0])\n    case .optionalText(let text?):\n      message.appendRaw([1])\n"
+           "      message.append(text)\n", "    case .optionalText(let text): message.append(text ?? \"\")\n",
+           unit="TenantKeysTests/macsTellPresenceFromEmptiness"),
+    Mutant("the link of an audit entry to the one before is not judged", "KeyRing/AuditWalk.swift",
+           "AuditLink.hash(fields, after: last.hash)", "AuditLink.hash(fields, after: nil)", unit="AuditWalkTests/theWholeAndTheCutChainFit"),
+    Mutant("the MAC of an audit entry is not judged", "KeyRing/AuditWalk.swift",
+           "return Self.equal(expected, mac)", "return Self.equal(expected, expected)", unit="AuditWalkTests/aRewrittenChainHasNoMACs"),
+    Mutant("a key file that others may read is taken", "KeyRing/KeyFile.swift",
+           "guard facts.st_mode & 0o077 == 0 else", "guard facts.st_mode & 0o002 == 0 else", unit="KeyFileTests/refusals"),
+    Mutant("a slip in the copy of a root key is not found", "KeyRing/RootEscrow.swift",
+           "      RootKey.check(Array(words[..<7].joined(separator: \" \").utf8)) == Array(words[7].utf8)\n", "      !words[7].isEmpty\n",
+           unit="RootEscrowTests/everySlipIsFound"),
+    Mutant("a data key may seal two envelopes", "Store/SQLiteScopedWriting.swift",
+           "INSERT INTO data_keys", "INSERT OR REPLACE INTO data_keys", unit="ScopedStoreConformance/aDataKeyIsThereOnceForGood"),
+    Mutant("a batch believes a row whose change was undone", "Store/SQLiteTransaction.swift",
+           "    appendedEntries = entries\n    forgetRows()\n", "    appendedEntries = entries\n",
+           unit="ScopedStoreConformance/aBatchSeesItsOwnTenantAndKeys"),
+    Mutant("a body that fails is not undone", "Store/SQLiteWriter.swift",
+           "try connection.execute(\"ROLLBACK TO body\")", "_ = attempt", unit="StoreConformance/aFailingBodyIsUndoneAlone"),
+    Mutant("a deleted tenant's keys stay in the log", "Store/SQLiteWriter.swift",
+           "let isAsked = batch.contains(where: \\.erases)", "let isAsked = batch.isEmpty", unit="StoreConformance/whatATenantHadIsGoneButItsChain"),
+    Mutant("the queue for other machines has no end", "Threads/WaitingPool.swift",
+           "guard jobs.count < capacity + idle else { return false }", "guard jobs.count < capacity + idle + 1000 else { return false }",
+           unit="WaitingPoolTests/itTakesWhatItsThreadsAndItsQueueHoldAndRefusesTheRest"),
+    Mutant("a thread believes a sealed field that has changed", "Service/Scoped/ScopedReads.swift",
+           "known.snapshot == snapshot,", "known.snapshot != nil || snapshot == 0,",
+           module="test_scoped.ConditionTests.test_a_field_that_is_read_again_is_never_an_old_one"),
+    Mutant("a data key that was minted before a rotation keeps its old wrap", "Service/Scoped/FieldStoring.swift",
+           "    let content = try service.rewrapped(content, in: key, of: secret, under: keys, in: store)\n", "",
+           module="test_rotation.RotationTests.test_everything_goes_under_the_new_version_and_nobody_sees_it"),
+    Mutant("an exposure is not in the audit chain", "ScopedAPI/Calls.swift",
+           "guard let event else { return .now(response) }", "guard let event, event.revision == nil else { return .now(response) }",
+           module="test_scoped.AuditTests"),
+    Mutant("If-Match is not looked at", "Service/Scoped/SecretViews.swift",
+           "|| ifMatch?.matches(bytes) == false {", "{", module="test_scoped.ConditionTests.test_create_or_replace"),
+]  # fmt: skip
+
+
+class Copy:
+    """The sources in a folder of their own, with what the end-to-end tests read."""
+
+    def __init__(self):
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix="coffer-mutants-"))
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
+        for name in filter(None, listed):
+            target = self.root / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target)
+
+    def run(self, *words, **options):
+        """None when it went well, else the end of what it said."""
+        try:
+            done = subprocess.run(
+                words, cwd=options.pop("cwd", self.root), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                text=True, errors="replace", timeout=PATIENCE, check=False, **options)  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return "it did not end"
+        return None if done.returncode == 0 else done.stdout[-4000:]
+
+    def build(self, mutant):
+        if mutant.unit:
+            return self.run("swift", "build", "--build-tests")
+        return self.run("swift", "build", "-c", "release", "--static-swift-stdlib", "-Xlinker", "--gc-sections")
+
+    def test(self, mutant):
+        if mutant.unit:
+            # A filter that names no test would be green whatever is planted.
+            script = 'swift test --skip-build --filter "$0" 2>&1 | tee /dev/stderr | grep -Eq "Test run with [1-9][0-9]* tests? in .* passed"'
+            return self.run("bash", "-c", script, mutant.unit)
+        environment = {**os.environ, "COFFER_BIN": str(self.root / ".build" / "release")}
+        return self.run(sys.executable, "-m", "unittest", mutant.module, cwd=self.root / "Tests" / "EndToEnd", env=environment)
+
+    def plant(self, mutant):
+        """The file and its text from before; None when the place is not there exactly once."""
+        path = self.root / "Sources" / mutant.file
+        text = path.read_text(encoding="utf-8")
+        if text.count(mutant.old) != 1:
+            return None
+        path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
+        return path, text
+
+
+def try_out(copy, mutant):
+    """"caught", or what went wrong."""
+    planted = copy.plant(mutant)
+    if planted is None:
+        return "its place is gone"
+    path, text = planted
+    try:
+        if (said := copy.build(mutant)) is not None:
+            return "does not build: " + said[-600:]
+        return "survived" if copy.test(mutant) is None else "caught"
+    finally:
+        path.write_text(text, encoding="utf-8")
+
+
+def green(copy, mutants):
+    """Whether every test that is asked for passes without a mutant."""
+    for kind in ("unit", "module"):
+        some = [mutant for mutant in mutants if getattr(mutant, kind)]
+        if some and (said := copy.build(some[0])) is not None:
+            print("the sources do not build:\n" + said)
+            return False
+        for mutant in some:
+            if (said := copy.test(mutant)) is not None:
+                print("red without a mutant: %s\n%s" % (mutant.unit or mutant.module, said))
+                return False
+    return True
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--only", default="", metavar="WORD", help="mutants whose name or file holds this word")
+    options.add_argument("--list", action="store_true")
+    options = options.parse_args()
+    mutants = [mutant for mutant in TABLE if options.only in mutant.name + mutant.file]
+    if options.list:
+        for mutant in mutants:
+            print("%-75s %s" % (mutant.name, mutant.unit or mutant.module))
+        return
+    copy, passed = Copy(), 0
+    try:
+        if not green(copy, mutants):
+            sys.exit(1)
+        for mutant in mutants:
+            begun = time.monotonic()
+            verdict = try_out(copy, mutant)
+            passed += verdict == "caught"
+            print("%-9s %-75s %s (%.0f s)" % (verdict.split(":")[0], mutant.name, mutant.unit or mutant.module, time.monotonic() - begun))
+            if verdict.startswith("does not build"):
+                print(verdict)
+            sys.stdout.flush()
+    finally:
+        shutil.rmtree(copy.root, ignore_errors=True)
+    print("%d passed, %d failed" % (passed, len(mutants) - passed))
+    sys.exit(0 if passed == len(mutants) > 0 else 1)
+
+
+if __name__ == "__main__":
+    main()
