@@ -42,7 +42,7 @@ private enum Example {
   }
 
   @Test func opensForItsOwnBindingOnly() throws {
-    let wrapped = try Example.key()
+    let fresh = try Example.keys().mintDataKey(for: Example.binding, issuedAt: 1).wrapped
     var others = [DataKeyBinding](repeating: Example.binding, count: 6)
     others[0].tenant = "ten_02"
     others[1].scope = "project"
@@ -51,11 +51,14 @@ private enum Example {
     others[4].fieldKey = "tokem"
     others[5].secretID = "acme-apit"
     others[5].fieldKey = "oken"
-    for other in others {
-      #expect(throws: CipherError.authenticationFailed) { try Example.keys().unwrap(wrapped, boundTo: other) }
+    for wrapped in [try Example.key(), fresh] {
+      #expect(try Example.keys().unwrap(wrapped, boundTo: Example.binding).count == 32)
+      for other in others {
+        #expect(throws: CipherError.authenticationFailed) { try Example.keys().unwrap(wrapped, boundTo: other) }
+      }
+      #expect(throws: CipherError.authenticationFailed) { try Example.keys(tenant: "ten_02").unwrap(wrapped, boundTo: Example.binding) }
+      #expect(throws: CipherError.authenticationFailed) { try Example.keys(version: 4).unwrap(wrapped, boundTo: Example.binding) }
     }
-    #expect(throws: CipherError.authenticationFailed) { try Example.keys(tenant: "ten_02").unwrap(wrapped, boundTo: Example.binding) }
-    #expect(throws: CipherError.authenticationFailed) { try Example.keys(version: 4).unwrap(wrapped, boundTo: Example.binding) }
   }
 
   /// 880 changed bits: in magic, algorithm and flags it is no key at all, anywhere else it does not open.
