@@ -40,6 +40,9 @@ modules=(
   test_operator_commands
   test_keeping
   test_wire_keys
+  test_key_sources
+  test_escrow
+  test_rotation
   test_moving
   test_backup
   test_upgrade
@@ -61,6 +64,11 @@ modules=(
 )
 for name in "${modules[@]}"; do
   module "$name"
+done
+for file in Tests/EndToEnd/test_*.py; do
+  name=$(basename "$file" .py)
+  # This script's own text is the list of what it runs.
+  grep -qw "$name" Tests/EndToEnd/run.sh || { echo "== $name is run by nobody"; failed=$((failed + 1)); }
 done
 
 echo "== the real client and server"
