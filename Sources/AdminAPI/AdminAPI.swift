@@ -107,7 +107,7 @@ package final class AdminAPI {
   {
     switch route {
     case .metrics: return try metrics()
-    case .status: return .now(ok(status(), request))
+    case .status: return .now(ok(try status(), request))
     case .tenants: return .now(try tenants(request))
     case .createTenant: return try createTenant(request, principal)
     case .tenant: return .now(ok(rendered(try tenantEver(parameters)), request))
@@ -142,8 +142,9 @@ package final class AdminAPI {
 
   // MARK: - Reads
 
-  private func status() -> JSONValue {
+  private func status() throws(AdminFailure) -> JSONValue {
     let service = desk.service
+    let alerts = try served { () throws(ServiceError) in try desk.canaryAlerts() }
     return [
       "version": AdminRendering.text(facts.release), "processId": .number(JSONNumber(facts.processID)),
       "uptimeSeconds": .number(JSONNumber(max(0, (service.now() - facts.started) / 1000))),
@@ -151,6 +152,7 @@ package final class AdminAPI {
       "defaultTenant": AdminRendering.text(service.defaultTenant), "rootKeyId": AdminRendering.text(service.rootKeyID),
       "auditExposures": AdminRendering.text(service.options.exposureAudit.rawValue), "insecureOpen": .bool(service.options.isOpen),
       "environmentKeys": .number(JSONNumber(service.options.environmentKeys.count)),
+      "canariesRead": .number(JSONNumber(alerts.secrets)), "lastCanaryAlertAt": alerts.lastAt.map(AdminRendering.time) ?? .null,
     ]
   }
 

@@ -13,13 +13,14 @@ extension AdminAPI {
     let key = try AdminBody.object(request, members: ["key"])["key"]
     if let key, key.string?.utf8.isEmpty ?? true { throw .invalid("key must be a text.") }
     let service = desk.service
+    let origin = RequestOrigin(id: request.id, address: request.peer.address)
     let ring = key?.string.map { WireRing(primary: SecretBytes(copying: $0.utf8)) } ?? service.wire
     // Reading and sealing a large tenant takes a while: not on a loop's time.
     return .later { send in
       PlainThread.start(named: "coffer-export") {
         let export: OpenHandsExport
         do {
-          export = try Desk(service).exportOpenHands(tenant: tenant, ring: ring)
+          export = try Desk(service).exportOpenHands(tenant: tenant, ring: ring, origin)
         } catch {
           let failure = (error as? ServiceError) ?? .unavailable
           return send(Self.response(.failure(.service(failure)), request, at: service.now()))

@@ -67,6 +67,8 @@ extension AdminAPI {
     text.single(
       "coffer_rewrapped_rows_total", .counter, "Rows that went under a newer version of their tenant's key since the start.",
       "\(service.rewrapping.rewrappedRows)")
+    text.single(
+      "coffer_canary_alerts_total", .counter, "Times that somebody read a canary secret since the start.", "\(service.raisedAlerts)")
     text.append(figures.process, started: facts.started)
     return Response(status: Status(200), contentType: MetricsText.mediaType, body: .bytes(text.bytes))
   }

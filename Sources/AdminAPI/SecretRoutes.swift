@@ -68,7 +68,7 @@ extension AdminAPI {
     }
   }
 
-  private static func scope(_ parameters: [String]) throws(AdminFailure) -> Scope {
+  static func scope(_ parameters: [String]) throws(AdminFailure) -> Scope {
     guard let kind = ScopeKind(rawValue: parameters[1]), Scope.isID(parameters[2]) else { throw .noRoute }
     guard ScopedNames.isSecretID(parameters[3]) else { throw .refused(.invalid("/secretId", "a secret id")) }
     return Scope(kind, parameters[2])

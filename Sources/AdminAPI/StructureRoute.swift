@@ -12,6 +12,7 @@ enum StructureRoute: Sendable {
   case invites, createInvite, revokeInvite
   case secretRecords, secretRecord, restoreSecret, purgeSecret
   case keks, rotateKEK, disableKEK, rewrap
+  case canaries, markSecret, unmarkSecret, markScopedSecret, unmarkScopedSecret
 
   static let table: [(method: HTTPMethod, pattern: StaticString, route: StructureRoute)] = [
     (.get, "/admin/v1/tenants/{tenant}/settings", .tenantSettings),
@@ -52,6 +53,11 @@ enum StructureRoute: Sendable {
     (.post, "/admin/v1/tenants/{tenant}/keks/rotate", .rotateKEK),
     (.post, "/admin/v1/tenants/{tenant}/keks/{id}/{version}/disable", .disableKEK),
     (.get, "/admin/v1/tenants/{tenant}/keks/rewrap", .rewrap),
+    (.get, "/admin/v1/tenants/{tenant}/canaries", .canaries),
+    (.put, "/admin/v1/tenants/{tenant}/canaries/settings/{name}", .markSecret),
+    (.delete, "/admin/v1/tenants/{tenant}/canaries/settings/{name}", .unmarkSecret),
+    (.put, "/admin/v1/tenants/{tenant}/canaries/{scope}/{scopeId}/{secretId}", .markScopedSecret),
+    (.delete, "/admin/v1/tenants/{tenant}/canaries/{scope}/{scopeId}/{secretId}", .unmarkScopedSecret),
   ]
 }
 
@@ -100,6 +106,11 @@ extension AdminAPI {
     case .rotateKEK: return rotateKEK(tenant, request, principal)
     case .disableKEK: return try disableKEK(parameters, tenant, request, principal)
     case .rewrap: return try rewrap(tenant, request)
+    case .canaries: return .now(try canaries(tenant, request))
+    case .markSecret: return try setCanary(true, secret: id, tenant, request, principal)
+    case .unmarkSecret: return try setCanary(false, secret: id, tenant, request, principal)
+    case .markScopedSecret: return try setCanary(true, parameters, tenant, request, principal)
+    case .unmarkScopedSecret: return try setCanary(false, parameters, tenant, request, principal)
     }
   }
 }

@@ -13,6 +13,7 @@ package struct Finding: Sendable, Equatable {
     case clock
     case descriptors
     case server
+    case canary
     case agentServer = "agent-server"
     case nginxProgram = "nginx-program"
     case nginxConfiguration = "nginx-configuration"

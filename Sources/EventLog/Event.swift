@@ -26,6 +26,38 @@ package struct RequestEvent: Sendable {
   }
 }
 
+/// Somebody read a canary secret. Who and which, never what.
+package struct CanaryEvent: Sendable {
+  package let tenant: String
+  /// The secret's place in the audit chain.
+  package let secret: String
+  /// Empty when all of a secret was read.
+  package let fieldKey: String
+  package let action: String
+  package let actor: String
+  /// Of an agent; empty otherwise.
+  package let actorID: String
+  /// Empty when no key of Coffer was used.
+  package let keyID: String
+  package let address: String
+  package let requestID: String
+
+  package init(
+    tenant: String, secret: String, fieldKey: String, action: String, actor: String, actorID: String, keyID: String, address: String,
+    requestID: String
+  ) {
+    self.tenant = tenant
+    self.secret = secret
+    self.fieldKey = fieldKey
+    self.action = action
+    self.actor = actor
+    self.actorID = actorID
+    self.keyID = keyID
+    self.address = address
+    self.requestID = requestID
+  }
+}
+
 /// What can be logged is this list; there is no way to hand it a header, a path, a body or a value.
 package enum Event: Sendable {
   case started(version: String, socket: String, threads: Int)
@@ -45,13 +77,14 @@ package enum Event: Sendable {
   case request(RequestEvent)
   case requestFailed(RequestEvent)
   case keyRefused(RequestEvent)
+  case canaryRead(CanaryEvent)
   case linesLeftOut(UInt64)
 
   var level: Configuration.LogLevel {
     switch self {
     case .started, .restartRequested, .successorReady, .draining, .stopped, .auditCut, .keysRotated, .rowsRewrapped, .request: .info
     case .warning, .keyRefused, .linesLeftOut: .warning
-    case .auditNotCut, .rowsNotRewrapped, .restartFailed, .storeFailed, .startRefused, .requestFailed: .error
+    case .auditNotCut, .rowsNotRewrapped, .restartFailed, .storeFailed, .startRefused, .requestFailed, .canaryRead: .error
     }
   }
 
@@ -74,6 +107,7 @@ package enum Event: Sendable {
     case .request: "request"
     case .requestFailed: "request failed"
     case .keyRefused: "key refused"
+    case .canaryRead: "canary secret read"
     case .linesLeftOut: "log lines left out"
     }
   }
@@ -92,9 +126,20 @@ package enum Event: Sendable {
     case .storeFailed(let reason), .startRefused(let reason), .auditNotCut(let reason), .rowsNotRewrapped(let reason):
       [("reason", .string(JSONString(reason)))]
     case .request(let event), .requestFailed(let event), .keyRefused(let event): event.fields
+    case .canaryRead(let event): event.fields
     case .linesLeftOut(let count): [("count", .number(JSONNumber(count)))]
     case .restartRequested, .restartFailed, .draining: []
     }
+  }
+}
+
+extension CanaryEvent {
+  fileprivate var fields: [(JSONString, JSONValue)] {
+    let texts: [(JSONString, String)] = [
+      ("tenant", tenant), ("secret", secret), ("field", fieldKey), ("action", action), ("actor", actor), ("actorId", actorID),
+      ("key", keyID), ("address", address), ("requestId", requestID),
+    ]
+    return texts.filter { !$0.1.isEmpty }.map { ($0.0, .string(JSONString($0.1))) }
   }
 }
 

@@ -13,6 +13,8 @@ package final class QueuedLog: Sendable {
   private struct State {
     var events: [(event: Event, time: Int64)] = []
     var budget = LogBudget(perSecond: QueuedLog.linesPerSecond)
+    /// Of their own: nobody hides one behind a flood of refusals.
+    var alertBudget = LogBudget(perSecond: QueuedLog.linesPerSecond)
     var leftOut: UInt64 = 0
     var leftOutBefore: UInt64 = 0
     var isClosed = false
@@ -43,17 +45,20 @@ package final class QueuedLog: Sendable {
   package func note(_ request: RequestEvent) {
     let event: Event =
       Self.isFailure(request.status) ? .requestFailed(request) : Self.isRefusal(request.status) ? .keyRefused(request) : .request(request)
-    add(event, isBounded: !logsAll)
+    add(event) { state, second in logsAll || state.budget.admits(in: second) }
   }
 
-  /// An event of the process: no limit but the queue's.
-  package func write(_ event: Event) { add(event, isBounded: false) }
+  /// Somebody read a canary. Never waits for more than another thread's hand-over.
+  package func note(_ canary: CanaryEvent) { add(.canaryRead(canary)) { state, second in state.alertBudget.admits(in: second) } }
 
-  private func add(_ event: Event, isBounded: Bool) {
+  /// An event of the process: no limit but the queue's.
+  package func write(_ event: Event) { add(event) { _, _ in true } }
+
+  private func add(_ event: Event, isAdmitted: (inout State, Int64) -> Bool) {
     guard log.includes(event) else { return }
     let time = log.now()
     let mustRing = state.withLock { state in
-      if state.events.count < Self.queueLimit, !isBounded || state.budget.admits(in: time / 1000) {
+      if state.events.count < Self.queueLimit, isAdmitted(&state, time / 1000) {
         state.events.append((event, time))
         return state.events.count == 1
       }

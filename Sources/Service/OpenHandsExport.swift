@@ -16,7 +16,7 @@ package struct OpenHandsExport: Sendable {
 
 extension Desk {
   /// Everything of a tenant that an agent server keeps, in one snapshot, sealed by the primary key of `ring`.
-  package func exportOpenHands(tenant: String, ring: WireRing) throws(ServiceError) -> OpenHandsExport {
+  package func exportOpenHands(tenant: String, ring: WireRing, _ origin: RequestOrigin) throws(ServiceError) -> OpenHandsExport {
     guard ring.primary != nil else { throw .obstructed(.noWireKey) }
     do { try turnBegins() } catch { throw ServiceError(error) }
     defer { turnEnds() }
@@ -27,7 +27,7 @@ extension Desk {
     if let row = try service.settingsRow(tenant: tenant, in: reader) {
       try writer.add(try service.document(of: row, tenant: tenant, in: reader))
     }
-    let secrets = try addSecrets(of: tenant, to: &writer)
+    let secrets = try addSecrets(of: tenant, to: &writer, origin)
     let profiles = try service.profiles(tenant: tenant, in: reader)
     for (name, profile) in profiles { try writer.add(profile, name) }
     let agentProfiles = try service.agentProfiles(tenant: tenant, in: reader).profiles
@@ -42,7 +42,9 @@ extension Desk {
       files: writer.files, notOpened: writer.notOpened, event: AuditEvent("export.openhands", details: details))
   }
 
-  private func addSecrets(of tenant: String, to writer: inout OpenHandsWriter<ServiceError>) throws(ServiceError) -> Int {
+  private func addSecrets(of tenant: String, to writer: inout OpenHandsWriter<ServiceError>, _ origin: RequestOrigin)
+    throws(ServiceError) -> Int
+  {
     var (position, count) = (Int64.min, 0)
     while true {
       let rows: [SecretRow]
@@ -50,6 +52,7 @@ extension Desk {
       for row in rows {
         let keys = try service.vault.keys(tenant: tenant, version: row.kekVersion, in: reader)
         try keys.verify(row)
+        if row.isCanary { service.raise(Canary(row), "export.openhands", by: .localOperator(tenant: tenant), origin) }
         guard let name = SecretName(Array(row.name.utf8)) else { throw .unreadable }
         let value = try keys.open(row).withBytes { bytes in JSONString(utf8: unsafe bytes.withUnsafeBytes { unsafe Array($0) }) }
         try writer.add(name, value: value, description: row.description)

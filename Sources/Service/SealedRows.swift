@@ -27,14 +27,18 @@ extension TenantKeys {
 
   /// Over every plain column of a custom secret; the sealed column authenticates itself.
   func mac(of row: SecretRow) throws(ServiceError) -> [UInt8] {
-    do {
-      return try mac([
-        .text("secrets"), .text(row.tenant), .text(row.name), .integer(row.position), .optionalText(row.description),
-        .unsigned(row.incarnation), .unsigned(row.version), .unsigned(UInt64(row.kekVersion)), .integer(row.createdAt),
-        .integer(row.updatedAt),
-      ])
-    } catch { throw .internalFailure }
+    var parts: [MACPart] = [
+      .text("secrets"), .text(row.tenant), .text(row.name), .integer(row.position), .optionalText(row.description),
+      .unsigned(row.incarnation), .unsigned(row.version), .unsigned(UInt64(row.kekVersion)), .integer(row.createdAt),
+      .integer(row.updatedAt),
+    ]
+    // A secret that is no canary has the MAC it had before there were any.
+    if row.isCanary { parts.append(.text(Self.canaryMark)) }
+    do { return try mac(parts) } catch { throw .internalFailure }
   }
+
+  /// The last part of a canary's MAC.
+  static let canaryMark = "canary"
 
   func verify(_ row: SecretRow) throws(ServiceError) {
     guard constantTimeEqual(try mac(of: row), row.mac) else { throw .unreadable }

@@ -56,13 +56,14 @@ extension Desk {
   }
 
   /// The value of one secret. It may leave the process only after its event was recorded (`Service.expose`).
-  package func secretValue(_ name: SecretName, for principal: Principal) throws(ServiceError) -> Exposure {
+  package func secretValue(_ name: SecretName, for principal: Principal, _ origin: RequestOrigin) throws(ServiceError) -> Exposure {
     try principal.demand(reading: name.text)
     let row: SecretRow?
     do { row = try reader.secret(tenant: principal.tenant, name: name.text) } catch { throw ServiceError(error) }
     guard let row else { throw .notFound }
     let keys = try service.vault.keys(tenant: row.tenant, version: row.kekVersion, in: reader)
     try keys.verify(row)
+    if row.isCanary { service.raise(Canary(row), "secret.read", by: principal, origin) }
     return Exposure(value: try keys.open(row), event: AuditEvent("secret.read", subject: row.name, revision: row.version))
   }
 }
@@ -96,8 +97,12 @@ extension Service {
         guard let stored = try transaction.secret(tenant: principal.tenant, name: name.text) else { throw ServiceError.notFound }
         try self.check(ifMatch, version: stored.version)
         _ = try transaction.deleteSecret(tenant: principal.tenant, name: name.text)
-        let event = AuditEvent(
+        var event = AuditEvent(
           "secret.delete", subject: name.text, revision: stored.version, rows: [RowChange(deleted: RowChange.secret(name.text))])
+        if stored.isCanary {
+          event.rows.append(Canary(stored).end)
+          try transaction.forgetCanaryAlerts(tenant: principal.tenant, place: Canary(stored).mark.place)
+        }
         try self.record(event, by: principal, requestID: requestID, in: transaction)
       }, completion: completion)
   }
@@ -122,7 +127,7 @@ extension Service {
       var row = SecretRow(
         tenant: tenant, name: change.name.text, position: sequence, description: stored?.description,
         incarnation: stored?.incarnation ?? UInt64(bitPattern: sequence), version: (stored?.version ?? 0) + 1, kekVersion: keys.version,
-        sealed: [], createdAt: stored?.createdAt ?? time, updatedAt: time, mac: [])
+        sealed: [], createdAt: stored?.createdAt ?? time, updatedAt: time, isCanary: stored?.isCanary ?? false, mac: [])
       if case .set(let text) = change.description { row.description = text }
       let place = Place.secret(tenant, row.name, incarnation: row.incarnation, version: row.version)
       row.sealed = try value.withBytes { bytes in try keys.seal(bytes, at: place) }

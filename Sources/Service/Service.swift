@@ -19,16 +19,20 @@ package final class Service: Sendable {
     package var wireKeyFiles: WireKeyFiles?
     /// Milliseconds that a conversation's token lives after its last use.
     package var conversationLife: Int64
+    /// Called whenever somebody reads a canary secret, on the thread that serves the reading: it must not wait.
+    package var onCanary: @Sendable (CanaryAlert) -> Void
 
     package init(
       environmentKeys: [SecretBytes] = [], isOpen: Bool = false, exposureAudit: ExposureAudit = .beforeReply,
-      wireKeyFiles: WireKeyFiles? = nil, conversationLife: Int64 = 720 * 60_000
+      wireKeyFiles: WireKeyFiles? = nil, conversationLife: Int64 = 720 * 60_000,
+      onCanary: @escaping @Sendable (CanaryAlert) -> Void = { _ in }
     ) {
       self.environmentKeys = environmentKeys
       self.isOpen = isOpen
       self.exposureAudit = exposureAudit
       self.wireKeyFiles = wireKeyFiles
       self.conversationLife = conversationLife
+      self.onCanary = onCanary
     }
   }
 
@@ -43,6 +47,7 @@ package final class Service: Sendable {
   let wrapCounter = WrapCounter()
   package let rewrapping = Rewrapping()
   let isBackingUp = Atomic(false)
+  let canaryAlerts = Atomic<UInt64>(0)
   /// The repeatable changes that are on their way.
   let running = Locked<Set<[UInt8]>>([])
   let uses = KeyUses()

@@ -112,6 +112,7 @@ package final class Verification {
       let parts = place.split(separator: "/", maxSplits: 1).map(String.init)
       guard parts.count == 2 else { continue }
       switch parts[0] {
+      case "canaries": try checkUnseenCanary(parts[1], &chain)
       case "secrets":
         let row = try stored { () throws(StoreError) in try reader.secret(tenant: chain.tenant, name: parts[1]) }
         if let row { try check(row, &chain) } else { report.add(.missing, place, tenant: chain.tenant) }
@@ -138,6 +139,7 @@ package final class Verification {
   private func check(_ row: SecretRow, _ chain: inout ChainState) throws(ServiceError) {
     let place = RowChange.secret(row.name)
     compare(place, row.state, &chain)
+    if row.isCanary { compare(Canary(row), &chain) }
     guard let keys = try? service.vault.keys(tenant: row.tenant, version: row.kekVersion, in: reader) else {
       return report.add(.doesNotOpen, place, tenant: row.tenant)
     }
@@ -152,6 +154,25 @@ package final class Verification {
     let place = RowChange.document(row.collection, row.name)
     compare(place, row.state, &chain)
     if (try? service.open(row, in: reader)) == nil { report.add(.doesNotOpen, place, tenant: row.tenant) }
+  }
+
+  /// A canary that no page held: marked behind the walk, or its row was put back as it was before.
+  private func checkUnseenCanary(_ place: String, _ chain: inout ChainState) throws(ServiceError) {
+    let parts = place.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+    let tenant = chain.tenant
+    let canaries: [Canary] = try stored { () throws(StoreError) in
+      if parts.count == 2 { return try reader.secret(tenant: tenant, name: parts[1]).map { $0.isCanary ? [Canary($0)] : [] } ?? [] }
+      guard parts.count == 5 else { return [] }
+      let scope = ScopeKey(tenant: tenant, scope: parts[1], scopeID: parts[2])
+      let rows = try [reader.scopedSecret(scope, id: parts[3])].compactMap { $0 } + reader.deletedSecrets(scope, id: parts[3], limit: 1000)
+      return rows.filter(\.isCanary).map { Canary($0) }
+    }
+    let found = canaries.first { $0.mark.place == Canary.prefix + place }
+    if let found { compare(found, &chain) } else { report.add(.missing, Canary.prefix + place, tenant: tenant) }
+  }
+
+  func compare(_ canary: Canary, _ chain: inout ChainState) {
+    if let state = canary.mark.state { compare(canary.mark.place, state, &chain) }
   }
 
   private func compare(_ place: String, _ state: RowState, _ chain: inout ChainState) {

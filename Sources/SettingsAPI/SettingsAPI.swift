@@ -279,7 +279,7 @@ package final class SettingsAPI {
   }
 
   private func secretValue(_ name: SecretName, _ request: Request, _ principal: Principal) throws(ServiceError) -> Answer {
-    let exposure = try desk.secretValue(name, for: principal)
+    let exposure = try desk.secretValue(name, for: principal, RequestOrigin(id: request.id, address: request.peer.address))
     return recorded(exposure.event, by: principal, request) {
       Response(status: .ok, contentType: MediaType.text, body: .secret(exposure.value))
     }

@@ -144,12 +144,14 @@ package struct SecretRow: Sendable, Equatable {
   package var sealed: [UInt8]
   package var createdAt: Int64
   package var updatedAt: Int64
+  /// Whoever reads it raises an alert.
+  package var isCanary: Bool
   /// HMAC over every plain column.
   package var mac: [UInt8]
   package init(
     tenant: String, name: String, position: Int64, description: String?, incarnation: UInt64, version: UInt64, kekVersion: UInt32,
     sealed: [UInt8],
-    createdAt: Int64, updatedAt: Int64, mac: [UInt8]
+    createdAt: Int64, updatedAt: Int64, isCanary: Bool = false, mac: [UInt8]
   ) {
     self.tenant = tenant
     self.name = name
@@ -161,6 +163,7 @@ package struct SecretRow: Sendable, Equatable {
     self.sealed = sealed
     self.createdAt = createdAt
     self.updatedAt = updatedAt
+    self.isCanary = isCanary
     self.mac = mac
   }
 }
@@ -224,4 +227,20 @@ package struct AuditHead: Sendable, Equatable {
   }
 
   package static func == (left: AuditHead, right: AuditHead) -> Bool { left.sequence == right.sequence && left.hash == right.hash }
+}
+
+/// What was seen of one canary secret since it was marked: apart from its row, since it changes without anybody's decision.
+package struct CanaryAlertRow: Sendable, Equatable {
+  package var tenant: String
+  /// As the audit chain names it.
+  package var place: String
+  package var alerts: Int64
+  /// Unix milliseconds.
+  package var lastAt: Int64
+  package init(tenant: String, place: String, alerts: Int64, lastAt: Int64) {
+    self.tenant = tenant
+    self.place = place
+    self.alerts = alerts
+    self.lastAt = lastAt
+  }
 }

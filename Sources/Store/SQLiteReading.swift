@@ -97,7 +97,8 @@ class SQLiteReading: StoreReading {
   func secret(tenant: String, name: String) throws(StoreError) -> SecretRow? {
     try connection.prepare(
       """
-      SELECT tenant, name, position, description, incarnation, version, kek_version, sealed, created_at, updated_at, mac FROM secrets
+      SELECT tenant, name, position, description, incarnation, version, kek_version, sealed, created_at, updated_at, mac,
+        is_canary FROM secrets
       WHERE tenant = ?1 AND name = ?2
       """
     ).first(.text(tenant), .text(name), read: SecretRow.init)
@@ -106,10 +107,32 @@ class SQLiteReading: StoreReading {
   func secrets(tenant: String, after position: Int64, limit: Int) throws(StoreError) -> [SecretRow] {
     try connection.prepare(
       """
-      SELECT tenant, name, position, description, incarnation, version, kek_version, sealed, created_at, updated_at, mac FROM secrets
+      SELECT tenant, name, position, description, incarnation, version, kek_version, sealed, created_at, updated_at, mac,
+        is_canary FROM secrets
       WHERE tenant = ?1 AND position > ?2 ORDER BY position LIMIT ?3
       """
     ).all(.text(tenant), .integer(position), .integer(Int64(limit)), read: SecretRow.init)
+  }
+
+  func canaries(tenant: String, limit: Int) throws(StoreError) -> [SecretRow] {
+    try connection.prepare(
+      """
+      SELECT tenant, name, position, description, incarnation, version, kek_version, sealed, created_at, updated_at, mac,
+        is_canary FROM secrets
+      WHERE tenant = ?1 AND is_canary = 1 ORDER BY name LIMIT ?2
+      """
+    ).all(.text(tenant), .integer(Int64(limit)), read: SecretRow.init)
+  }
+
+  func canaryAlerts(tenant: String) throws(StoreError) -> [CanaryAlertRow] {
+    try connection.prepare("SELECT tenant, place, alerts, last_at FROM canary_alerts WHERE tenant = ?1 ORDER BY place").all(.text(tenant)) {
+      CanaryAlertRow(tenant: $0.text(0), place: $0.text(1), alerts: $0.integer(2), lastAt: $0.integer(3))
+    }
+  }
+
+  func canaryAlerts() throws(StoreError) -> (secrets: Int64, lastAt: Int64?) {
+    let found = try connection.prepare("SELECT count(*), max(last_at) FROM canary_alerts").first { ($0.integer(0), $0.optionalInteger(1)) }
+    return found ?? (0, nil)
   }
 
   func auditHead(tenant: String) throws(StoreError) -> AuditHead? {
@@ -186,7 +209,7 @@ extension SecretRow {
     self.init(
       tenant: row.text(0), name: row.text(1), position: row.integer(2), description: row.optionalText(3), incarnation: row.unsigned(4),
       version: row.unsigned(5), kekVersion: row.unsigned32(6), sealed: row.blob(7), createdAt: row.integer(8), updatedAt: row.integer(9),
-      mac: row.blob(10))
+      isCanary: row.integer(11) != 0, mac: row.blob(10))
   }
 }
 

@@ -73,7 +73,7 @@ extension SQLiteReading {
     try connection.prepare(
       """
       SELECT tenant, scope, scope_id, secret_id, incarnation, name, category, tags, revision, kek_version, created_at, updated_at,
-        created_by, updated_by, deleted_at, purge_after, mac FROM scoped_secrets
+        created_by, updated_by, deleted_at, purge_after, mac, is_canary FROM scoped_secrets
       WHERE tenant = ?1 AND scope = ?2 AND scope_id = ?3 AND secret_id = ?4 AND grave = 0
       """
     ).first(.text(place.tenant), .text(place.scope), .text(place.scopeID), .text(id), read: ScopedSecretRow.init)
@@ -83,7 +83,7 @@ extension SQLiteReading {
     try connection.prepare(
       """
       SELECT tenant, scope, scope_id, secret_id, incarnation, name, category, tags, revision, kek_version, created_at, updated_at,
-        created_by, updated_by, deleted_at, purge_after, mac FROM scoped_secrets
+        created_by, updated_by, deleted_at, purge_after, mac, is_canary FROM scoped_secrets
       WHERE tenant = ?1 AND scope = ?2 AND scope_id = ?3 AND secret_id > ?4 AND grave = 0 ORDER BY secret_id LIMIT ?5
       """
     ).all(
@@ -94,7 +94,7 @@ extension SQLiteReading {
     try connection.prepare(
       """
       SELECT tenant, scope, scope_id, secret_id, incarnation, name, category, tags, revision, kek_version, created_at, updated_at,
-        created_by, updated_by, deleted_at, purge_after, mac FROM scoped_secrets
+        created_by, updated_by, deleted_at, purge_after, mac, is_canary FROM scoped_secrets
       WHERE tenant = ?1 AND scope = ?2 AND scope_id = ?3 AND secret_id = ?4 AND grave <> 0 ORDER BY deleted_at DESC LIMIT ?5
       """
     ).all(
@@ -105,7 +105,7 @@ extension SQLiteReading {
     try connection.prepare(
       """
       SELECT tenant, scope, scope_id, secret_id, incarnation, name, category, tags, revision, kek_version, created_at, updated_at,
-        created_by, updated_by, deleted_at, purge_after, mac FROM scoped_secrets
+        created_by, updated_by, deleted_at, purge_after, mac, is_canary FROM scoped_secrets
       WHERE tenant = ?1 AND purge_after <= ?2 ORDER BY purge_after LIMIT ?3
       """
     ).all(.text(tenant), .integer(time), .integer(Int64(limit)), read: ScopedSecretRow.init)
@@ -117,12 +117,22 @@ extension SQLiteReading {
     try connection.prepare(
       """
       SELECT tenant, scope, scope_id, secret_id, incarnation, name, category, tags, revision, kek_version, created_at, updated_at,
-        created_by, updated_by, deleted_at, purge_after, mac, grave FROM scoped_secrets
+        created_by, updated_by, deleted_at, purge_after, mac, is_canary, grave FROM scoped_secrets
       WHERE tenant = ?1 AND (scope, scope_id, secret_id, grave) > (?2, ?3, ?4, ?5) ORDER BY scope, scope_id, secret_id, grave LIMIT ?6
       """
     ).all(
       .text(place.tenant), .text(place.scope), .text(place.scopeID), .text(id), .integer(grave), .integer(Int64(limit))
-    ) { (ScopedSecretRow($0), $0.integer(17)) }
+    ) { (ScopedSecretRow($0), $0.integer(18)) }
+  }
+
+  func scopedCanaries(tenant: String, limit: Int) throws(StoreError) -> [ScopedSecretRow] {
+    try connection.prepare(
+      """
+      SELECT tenant, scope, scope_id, secret_id, incarnation, name, category, tags, revision, kek_version, created_at, updated_at,
+        created_by, updated_by, deleted_at, purge_after, mac, is_canary FROM scoped_secrets
+      WHERE tenant = ?1 AND is_canary = 1 ORDER BY scope, scope_id, secret_id, grave LIMIT ?2
+      """
+    ).all(.text(tenant), .integer(Int64(limit)), read: ScopedSecretRow.init)
   }
 
   func scopeSize(_ place: ScopeKey) throws(StoreError) -> Int64 {
@@ -138,7 +148,7 @@ extension SQLiteReading {
     try connection.prepare(
       """
       SELECT s.tenant, s.scope, s.scope_id, s.secret_id, s.incarnation, s.name, s.category, s.tags, s.revision, s.kek_version,
-        s.created_at, s.updated_at, s.created_by, s.updated_by, s.deleted_at, s.purge_after, s.mac,
+        s.created_at, s.updated_at, s.created_by, s.updated_by, s.deleted_at, s.purge_after, s.mac, s.is_canary,
         f.tenant, f.incarnation, f.field_key, f.version, f.state, f.sensitivity, f.data_key_id, f.kek_version, f.created_at,
         f.created_by, f.purge_after, f.mac, f.sealed
       FROM scoped_secrets s LEFT JOIN fields f
@@ -146,7 +156,7 @@ extension SQLiteReading {
       WHERE s.tenant = ?1 AND s.scope = ?2 AND s.scope_id = ?3 AND s.secret_id = ?4 AND s.grave = 0
       """
     ).first(.text(place.tenant), .text(place.scope), .text(place.scopeID), .text(secret), .text(key)) { row in
-      (ScopedSecretRow(row), row.isNull(17) ? nil : FieldRow(row, from: 17))
+      (ScopedSecretRow(row), row.isNull(18) ? nil : FieldRow(row, from: 18))
     }
   }
 
@@ -281,7 +291,8 @@ extension ScopedSecretRow {
       place: ScopeKey(tenant: row.text(0), scope: row.text(1), scopeID: row.text(2)), secretID: row.text(3), incarnation: row.unsigned(4),
       name: row.text(5), category: row.text(6), tags: row.text(7), revision: row.unsigned(8), kekVersion: row.unsigned32(9),
       createdAt: row.integer(10), updatedAt: row.integer(11), createdBy: row.text(12), updatedBy: row.text(13),
-      deletedAt: row.optionalInteger(14), purgeAfter: row.optionalInteger(15), mac: row.blob(16))
+      deletedAt: row.optionalInteger(14), purgeAfter: row.optionalInteger(15), isCanary: row.integer(17) != 0,
+      mac: row.blob(16))
   }
 }
 

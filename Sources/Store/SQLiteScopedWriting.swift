@@ -63,14 +63,14 @@ extension SQLiteTransaction {
     try connection.prepare(
       """
       REPLACE INTO scoped_secrets (tenant, scope, scope_id, secret_id, grave, incarnation, name, category, tags, revision, kek_version,
-        created_at, updated_at, created_by, updated_by, deleted_at, purge_after, mac)
-      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)
+        created_at, updated_at, created_by, updated_by, deleted_at, purge_after, mac, is_canary)
+      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
       """
     ).run(
       .text(row.place.tenant), .text(row.place.scope), .text(row.place.scopeID), .text(row.secretID), .unsigned(row.grave),
       .unsigned(row.incarnation), .text(row.name), .text(row.category), .text(row.tags), .unsigned(row.revision),
       .integer(Int64(row.kekVersion)), .integer(row.createdAt), .integer(row.updatedAt), .text(row.createdBy), .text(row.updatedBy),
-      .optional(row.deletedAt), .optional(row.purgeAfter), .blob(row.mac))
+      .optional(row.deletedAt), .optional(row.purgeAfter), .blob(row.mac), .integer(row.isCanary ? 1 : 0))
   }
 
   func delete(_ row: ScopedSecretRow) throws(StoreError) {

@@ -140,16 +140,29 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
   func put(_ row: SecretRow) throws(StoreError) {
     try connection.prepare(
       """
-      INSERT INTO secrets (tenant, name, position, description, incarnation, version, kek_version, sealed, created_at, updated_at, mac)
-      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+      INSERT INTO secrets (tenant, name, position, description, incarnation, version, kek_version, sealed, created_at, updated_at, mac,
+        is_canary) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
       ON CONFLICT (tenant, name) DO UPDATE SET position = excluded.position, description = excluded.description,
         incarnation = excluded.incarnation, version = excluded.version, kek_version = excluded.kek_version, sealed = excluded.sealed,
-        created_at = excluded.created_at, updated_at = excluded.updated_at, mac = excluded.mac
+        created_at = excluded.created_at, updated_at = excluded.updated_at, mac = excluded.mac, is_canary = excluded.is_canary
       """
     ).run(
       .text(row.tenant), .text(row.name), .integer(row.position), .optional(row.description), .unsigned(row.incarnation),
       .unsigned(row.version), .integer(Int64(row.kekVersion)), .blob(row.sealed), .integer(row.createdAt), .integer(row.updatedAt),
-      .blob(row.mac))
+      .blob(row.mac), .integer(row.isCanary ? 1 : 0))
+  }
+
+  func countCanaryAlert(tenant: String, place: String, at time: Int64) throws(StoreError) {
+    try connection.prepare(
+      """
+      INSERT INTO canary_alerts (tenant, place, alerts, last_at) VALUES (?1, ?2, 1, ?3)
+      ON CONFLICT (tenant, place) DO UPDATE SET alerts = alerts + 1, last_at = max(last_at, excluded.last_at)
+      """
+    ).run(.text(tenant), .text(place), .integer(time))
+  }
+
+  func forgetCanaryAlerts(tenant: String, place: String) throws(StoreError) {
+    try connection.prepare("DELETE FROM canary_alerts WHERE tenant = ?1 AND place = ?2").run(.text(tenant), .text(place))
   }
 
   func deleteSecret(tenant: String, name: String) throws(StoreError) -> Bool {

@@ -97,6 +97,7 @@ enum Schema {
     """,
     scopedDialect,
     newestVersionsLast,
+    canaries,
   ]
 
   /// What goes with a tenant. A table with rows of tenants belongs here, unless it is the audit chain.
@@ -116,6 +117,7 @@ enum Schema {
     "DELETE FROM data_keys WHERE tenant = ?1",
     "DELETE FROM invites WHERE tenant = ?1",
     "DELETE FROM idempotency WHERE tenant = ?1",
+    "DELETE FROM canary_alerts WHERE tenant = ?1",
   ]
 
   /// Brings the file to the version of `steps`, all of them in one transaction. A newer file is refused untouched.

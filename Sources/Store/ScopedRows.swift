@@ -117,11 +117,13 @@ package struct ScopedSecretRow: Sendable, Equatable {
   /// Unix milliseconds; nil = live.
   package var deletedAt: Int64?
   package var purgeAfter: Int64?
+  /// Whoever reads it raises an alert.
+  package var isCanary: Bool
   package var mac: [UInt8]
   package init(
     place: ScopeKey, secretID: String, incarnation: UInt64, name: String, category: String, tags: String, revision: UInt64,
     kekVersion: UInt32, createdAt: Int64, updatedAt: Int64, createdBy: String, updatedBy: String, deletedAt: Int64?, purgeAfter: Int64?,
-    mac: [UInt8]
+    isCanary: Bool = false, mac: [UInt8]
   ) {
     self.place = place
     self.secretID = secretID
@@ -137,6 +139,7 @@ package struct ScopedSecretRow: Sendable, Equatable {
     self.updatedBy = updatedBy
     self.deletedAt = deletedAt
     self.purgeAfter = purgeAfter
+    self.isCanary = isCanary
     self.mac = mac
   }
 }

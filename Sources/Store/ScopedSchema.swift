@@ -161,4 +161,23 @@ extension Schema {
   static let newestVersionsLast: StaticString = """
     UPDATE fields SET past = 9223372036854775807 WHERE past = 0;
     """
+
+  /// Step 4: canary secrets. The flag stands last in its rows, behind the sealed value, and is 0 or 1: SQLite keeps these two in
+  /// the row's header, so that reading it reads no value (sqlite.org/fileformat2.html, section 2.1). The indexes hold canaries
+  /// alone. What was seen of one is apart from its row, since it changes without anybody's decision.
+  static let canaries: StaticString = """
+    ALTER TABLE secrets ADD COLUMN is_canary INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX canaries_of_secrets ON secrets (tenant, name) WHERE is_canary = 1;
+
+    ALTER TABLE scoped_secrets ADD COLUMN is_canary INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX canaries_of_scoped_secrets ON scoped_secrets (tenant, scope, scope_id, secret_id, grave) WHERE is_canary = 1;
+
+    CREATE TABLE canary_alerts (
+      tenant TEXT NOT NULL,
+      place TEXT NOT NULL,
+      alerts INTEGER NOT NULL,
+      last_at INTEGER NOT NULL,
+      PRIMARY KEY (tenant, place)
+    ) STRICT, WITHOUT ROWID;
+    """
 }

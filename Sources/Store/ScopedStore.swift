@@ -25,6 +25,8 @@ package protocol ScopedStoreReading: AnyObject {
   /// The grave is the stored one, so that a walk ends whatever the other columns say.
   func allSecrets(after place: ScopeKey, id: String, grave: Int64, limit: Int)
     throws(StoreError) -> [(secret: ScopedSecretRow, grave: Int64)]
+  /// Those that are canaries, live and soft-deleted, in order of their place.
+  func scopedCanaries(tenant: String, limit: Int) throws(StoreError) -> [ScopedSecretRow]
   /// How many live ones a scope has.
   func scopeSize(_ place: ScopeKey) throws(StoreError) -> Int64
   /// The newest version, current or removed.

@@ -70,6 +70,12 @@ package protocol StoreReading: ScopedStoreReading {
   func secret(tenant: String, name: String) throws(StoreError) -> SecretRow?
   /// In order of position.
   func secrets(tenant: String, after position: Int64, limit: Int) throws(StoreError) -> [SecretRow]
+  /// The custom secrets that are canaries, in order of name.
+  func canaries(tenant: String, limit: Int) throws(StoreError) -> [SecretRow]
+  /// In order of place.
+  func canaryAlerts(tenant: String) throws(StoreError) -> [CanaryAlertRow]
+  /// How many canaries of all tenants were seen read, and when the last of them was; Unix milliseconds.
+  func canaryAlerts() throws(StoreError) -> (secrets: Int64, lastAt: Int64?)
   func auditHead(tenant: String) throws(StoreError) -> AuditHead?
   /// In order of sequence.
   func auditEntries(tenant: String, after sequence: Int64, limit: Int) throws(StoreError) -> [AuditRow]
@@ -123,6 +129,9 @@ package protocol StoreTransaction: StoreReading, ScopedStoreWriting {
   /// Inserts or replaces by (tenant, name).
   func put(_ row: SecretRow) throws(StoreError)
   func deleteSecret(tenant: String, name: String) throws(StoreError) -> Bool
+  /// Counts one more reading of the canary at `place`.
+  func countCanaryAlert(tenant: String, place: String, at time: Int64) throws(StoreError)
+  func forgetCanaryAlerts(tenant: String, place: String) throws(StoreError)
   /// The next free position and incarnation of the tenant: never given twice, also after deletions.
   func nextSequence(tenant: String) throws(StoreError) -> Int64
   /// Throws `conflict` unless `sequence` is the head's plus one.

@@ -32,7 +32,7 @@ struct Coffer: ParsableCommand {
 
   private static let host: [any ParsableCommand.Type] = [
     Init.self, Up.self, Serve.self, Restart.self,
-    Key.self, Tenant.self, KEK.self, WireKey.self, Root.self, Conversation.self, Audit.self,
+    Key.self, Tenant.self, KEK.self, Canary.self, WireKey.self, Root.self, Conversation.self, Audit.self,
     Import.self, Export.self,
     Backup.self, Restore.self, Verify.self, Scan.self,
     Doctor.self, Config.self, Metrics.self,

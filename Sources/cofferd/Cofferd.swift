@@ -111,7 +111,8 @@ struct Server {
       environmentKeys: configuration.sessionKeys, isOpen: configuration.isInsecureOpen.value,
       exposureAudit: configuration.auditExposures.value == .batched ? .batched : .beforeReply,
       wireKeyFiles: WireKeyFiles(path: configuration.wireKeyFile.value),
-      conversationLife: Int64(configuration.agentServer.conversationMinutes.value) * 60_000)
+      conversationLife: Int64(configuration.agentServer.conversationMinutes.value) * 60_000,
+      onCanary: { [log] in log.note(CanaryEvent($0)) })
   }
 
   private func serve(_ service: Service, _ store: SQLiteStore) throws -> Int32 {

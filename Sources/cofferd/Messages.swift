@@ -1,3 +1,4 @@
+internal import EventLog
 internal import Glibc
 internal import Responder
 internal import Service
@@ -44,5 +45,14 @@ extension ResponderError {
     case .pathTooLong(let path): "the socket path \(path) is too long; a unix socket's path holds 107 bytes"
     case .system(let call, let code): "\(call) failed: \(unsafe String(cString: strerror(code)))"
     }
+  }
+}
+
+extension CanaryEvent {
+  init(_ alert: CanaryAlert) {
+    self.init(
+      tenant: alert.tenant, secret: alert.secret, fieldKey: alert.fieldKey, action: "\(alert.action)",
+      actor: alert.principal.actor.rawValue, actorID: alert.principal.actorID, keyID: alert.principal.keyID, address: alert.origin.address,
+      requestID: alert.origin.id)
   }
 }

@@ -51,6 +51,7 @@ modules=(
   test_audit
   test_hostile_body
   test_canary
+  test_canary_secrets
   test_conversations
   test_clients
   test_environment_files

@@ -35,6 +35,8 @@ COMMANDS = {
     "GET T/secrets": "secret list", "GET T/secrets/{scope}/{scopeId}/{secretId}": "secret show",
     "GET T/keks": "kek list", "POST T/keks/rotate": "kek rotate", "POST T/keks/{id}/{version}/disable": "kek disable",
     "GET T/keks/rewrap": "kek rewrap",
+    "GET T/canaries": "canary list", "PUT T/canaries/settings/{name}": "canary mark", "DELETE T/canaries/settings/{name}": "canary unmark",
+    "PUT T/canaries/{scope}/{scopeId}/{secretId}": "canary mark", "DELETE T/canaries/{scope}/{scopeId}/{secretId}": "canary unmark",
     "POST T/secrets/{scope}/{scopeId}/{secretId}/restore": "secret restore", "POST T/secrets/{scope}/{scopeId}/{secretId}/purge": "secret purge",
 }  # fmt: skip
 
@@ -111,7 +113,9 @@ class OperatorCommandTests(unittest.TestCase):
         self.assertNotEqual(again["id"], second["id"])
         self.assertEqual(owner.raw("POST", "/admins/0000000000000000/keys").status, 404)
         auditor = self.do("key", "create", "--kind", "admin", "--role", "auditor")
-        self.assertEqual(Operator(self.coffer, auditor.splitlines()[0]).raw("POST", "/tenants", {"name": "n"}).status, 403)
+        reader = Operator(self.coffer, auditor.splitlines()[0])
+        self.addCleanup(reader.close)
+        self.assertEqual(reader.raw("POST", "/tenants", {"name": "n"}).status, 403)
         self.assertNotIn(auditor, json.dumps(owner("GET", "/admins")))
 
     def test_structure_without_a_server(self):

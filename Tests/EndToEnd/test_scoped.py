@@ -180,6 +180,7 @@ class BindingTests(ScopedTestCase):
             ("UPDATE tenants SET settings = '{\"orgDefaultRole\":\"manager\"}'", "/agent/identity/whoami"),
             ("UPDATE scoped_secrets SET revision = 9", agent.path("s")), ("UPDATE scoped_secrets SET name = 'other'", agent.path()),
             ("UPDATE scoped_secrets SET tags = '[\"x\"]'", agent.path("s") + "/fields/p"),
+            ("UPDATE scoped_secrets SET is_canary = 1", agent.path("s")),
             ("UPDATE fields SET sensitivity = 'encrypted'", agent.path("s")), ("UPDATE fields SET version = 9", agent.path("s") + "/fields/p"),
             ("UPDATE fields SET created_by = 'x'", agent.path()),
         ]  # fmt: skip

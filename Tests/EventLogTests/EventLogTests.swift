@@ -148,6 +148,26 @@ struct BudgetTests {
     #expect(log.leftOut == UInt64(100_000 - QueuedLog.linesPerSecond))
   }
 
+  /// A flood of refused keys is the way to hide an alert, if there is one.
+  @Test func alertsHaveABudgetOfTheirOwn() {
+    let pipe = Pipe()
+    let log = QueuedLog(Log(format: .json, level: .error, descriptor: pipe.writer, now: { 5000 }), logsAll: false)
+    for _ in 0..<1000 { log.note(event(500)) }
+    let alert = CanaryEvent(
+      tenant: "ten_a", secret: "secrets/N", fieldKey: "", action: "secret.read", actor: "key", actorID: "", keyID: "key_b", address: "::1",
+      requestID: "r")
+    for _ in 0..<20 { log.note(alert) }
+    log.close(within: 5000)
+    let lines = pipe.lines(2 * QueuedLog.linesPerSecond)
+    #expect(lines.count(where: { $0.contains("request failed") }) == QueuedLog.linesPerSecond)
+    let alerts = lines.filter { $0.contains("canary secret read") }
+    #expect(alerts.count == QueuedLog.linesPerSecond)
+    let members =
+      #""tenant":"ten_a","secret":"secrets/N","action":"secret.read","actor":"key","key":"key_b","address":"::1","requestId":"r"}"#
+    #expect(alerts.allSatisfy { $0.hasSuffix(members) && $0.contains(#""level":"error""#) })
+    #expect(log.leftOut == 990 + 10)
+  }
+
   /// Nobody reads the log: whoever serves requests must not notice.
   @Test func aReaderThatSleepsStopsNobody() {
     let pipe = Pipe()

@@ -25,7 +25,7 @@ import Testing
     let principal = Principal(tenant: service.defaultTenant, actor: .environment, keyID: "", level: .backend)
     for secret in expected["secrets"].list {
       let name = try #require(SecretName(Array(secret["name"].text.utf8)))
-      #expect(text(try desk.secretValue(name, for: principal).value) == secret["value"].string?.utf8)
+      #expect(text(try desk.secretValue(name, for: principal, RequestOrigin(id: "r", address: "")).value) == secret["value"].string?.utf8)
     }
     #expect(try desk.secrets(for: principal).map(\.name) == expected["secrets"].list.map { $0["name"].text })
     guard case .exposed(let settings) = try desk.settings(.plaintext, for: principal).body else { throw ServiceError.notFound }

@@ -76,6 +76,39 @@ import Threads
     }
   }
 
+  @Test func canariesAreAListOfTheirOwn() throws {
+    let store = try open()
+    defer { store.close() }
+    @Sendable func custom(_ name: String, _ position: Int64, _ isCanary: Bool) -> SecretRow {
+      SecretRow(
+        tenant: "t1", name: name, position: position, description: nil, incarnation: 1, version: 1, kekVersion: 1,
+        sealed: [UInt8](repeating: 7, count: 20_000), createdAt: 1, updatedAt: 1, isCanary: isCanary, mac: [1])
+    }
+    var (dead, live) = (Self.secret("a", 9, deletedAt: 5), Self.secret("b", 2))
+    (dead.isCanary, live.isCanary) = (true, true)
+    let rows = (custom("A", 1, false), custom("B", 2, true), [dead, live, Self.secret("c", 3)])
+    try store.perform { transaction in
+      try transaction.put(rows.0)
+      try transaction.put(rows.1)
+      for row in rows.2 { try transaction.put(row) }
+      for time in [7, 5] { try transaction.countCanaryAlert(tenant: "t1", place: "p", at: Int64(time)) }
+      try transaction.countCanaryAlert(tenant: "t0", place: "p", at: 1)
+    }
+    let reader = try store.makeReader()
+    #expect(try reader.canaries(tenant: "t1", limit: 9) == [rows.1] && reader.canaries(tenant: "t2", limit: 9).isEmpty)
+    #expect(try reader.secret(tenant: "t1", name: "B")?.isCanary == true && reader.secret(tenant: "t1", name: "A")?.isCanary == false)
+    #expect(try reader.scopedCanaries(tenant: "t1", limit: 9) == [dead, live] && reader.scopedCanaries(tenant: "t1", limit: 1) == [dead])
+    #expect(try reader.scopedField(Self.place, secret: "b", key: "f")?.0 == live)
+    #expect(try reader.canaryAlerts(tenant: "t1") == [CanaryAlertRow(tenant: "t1", place: "p", alerts: 2, lastAt: 7)])
+    let all = try reader.canaryAlerts()
+    #expect(all.secrets == 2 && all.lastAt == 7)
+    try store.perform { transaction in
+      try transaction.put(custom("B", 2, false))
+      try transaction.forgetCanaryAlerts(tenant: "t1", place: "p")
+    }
+    #expect(try reader.canaries(tenant: "t1", limit: 9).isEmpty && reader.canaryAlerts(tenant: "t1").isEmpty)
+  }
+
   @Test func deletedSecretsStayBesideTheLiveOne() throws {
     let store = try open()
     defer { store.close() }

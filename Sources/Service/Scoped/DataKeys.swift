@@ -72,6 +72,7 @@ extension Desk {
       guard let wrapped else { throw refused(.invalidDataKey, action, origin, "format") }
       guard let key = unwrap(wrapped, action, caller) else { throw refused(.invalidDataKey, action, origin, "does not open") }
       guard let backed else { throw refused(.dataKeyUnbound, action, origin, "backs no kept version") }
+      alert(secret, action, caller, origin)
       let event = AuditEvent(
         action.name, in: action.scope, subject: action.secretID, field: action.fieldKey, revision: secret.revision,
         details: AuditDetails(origin).with(fieldVersion: backed).with("kekVersion", .number(JSONNumber(wrapped.kekVersion))).text)

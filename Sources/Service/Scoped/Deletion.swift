@@ -49,6 +49,12 @@ extension Service {
     try record(
       AuditEvent("secret.purged", in: row.scopeValue, subject: row.secretID, revision: row.revision, details: AuditDetails(origin).text),
       by: principal, requestID: origin.id, in: transaction)
+    guard row.isCanary else { return }
+    let canary = Canary(row)
+    try transaction.forgetCanaryAlerts(tenant: canary.tenant, place: canary.mark.place)
+    // An entry of its own: the secret's history would tell that it was a canary.
+    try record(
+      AuditEvent("canary.end", subject: canary.place, rows: [canary.end]), by: principal, requestID: origin.id, in: transaction)
   }
 }
 

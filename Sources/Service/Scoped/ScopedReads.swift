@@ -84,6 +84,7 @@ extension Desk {
       }
       if let ifNoneMatch, ifNoneMatch.matches(Array(row.tag.utf8)) { return .notModified(tag: row.tag) }
       let view = try service.view(row, withContent: true, only: wanted, in: reader)
+      alert(row, action, caller, origin)
       let exposed = view.fields.filter { $0.sensitivity == .plaintext }.map(\.key)
       let event = AuditEvent(
         action.name, in: action.scope, subject: row.secretID, revision: row.revision,
@@ -126,11 +127,17 @@ extension Desk {
       if let ifNoneMatch, ifNoneMatch.matches(Array(tag.utf8)) { return .notModified(tag: tag) }
       let view = try known.view ?? service.view(field, of: secret, content: try service.content(of: field, of: secret, in: reader))
       if field == known.field { remember(known, as: name, with: view) }
+      alert(secret, action, caller, origin)
       let event = AuditEvent(
         action.name, in: action.scope, subject: secret.secretID, field: field.fieldKey, revision: secret.revision,
         details: AuditDetails(origin).with(fieldVersion: field.version).text)
       return .read(view, exposure: view.sensitivity == .plaintext ? event : nil)
     }
+  }
+
+  func alert(_ secret: ScopedSecretRow, _ action: ScopedAction, _ caller: AgentCaller, _ origin: RequestOrigin) {
+    guard secret.isCanary else { return }
+    service.raise(Canary(secret), action.name, field: action.fieldKey, by: caller.principal, origin)
   }
 
   /// The rows of a field with their MACs checked, here or before.
@@ -142,7 +149,8 @@ extension Desk {
   }
 
   private func remember(_ known: KnownField, as name: KnownField.Name, with view: FieldView) {
-    guard view.sensitivity == .encrypted else { return }
+    // What is answered from memory raises no alert.
+    guard view.sensitivity == .encrypted, !known.secret.isCanary else { return }
     var known = known
     known.view = view
     known.snapshot = reader.snapshot

@@ -71,12 +71,14 @@ extension Vault {
 
 extension TenantKeys {
   func mac(of row: ScopedSecretRow) throws(ServiceError) -> [UInt8] {
-    try rowMAC([
+    var parts: [MACPart] = [
       .text("scoped_secrets"), .text(row.place.tenant), .text(row.place.scope), .text(row.place.scopeID), .text(row.secretID),
       .unsigned(row.incarnation), .text(row.name), .text(row.category), .text(row.tags), .unsigned(row.revision),
       .unsigned(UInt64(row.kekVersion)), .integer(row.createdAt), .integer(row.updatedAt), .text(row.createdBy), .text(row.updatedBy),
       .optionalInteger(row.deletedAt), .optionalInteger(row.purgeAfter),
-    ])
+    ]
+    if row.isCanary { parts.append(.text(Self.canaryMark)) }
+    return try rowMAC(parts)
   }
 
   func mac(of row: FieldRow) throws(ServiceError) -> [UInt8] {

@@ -93,6 +93,7 @@ extension Verification {
     report.secrets += 1
     let place = ChainState.scopedPlace(row.place.scope, row.place.scopeID, row.secretID)
     try judge("scoped_secrets/" + place, chain.tenant) { () throws(ServiceError) in _ = try service.verified(row, in: reader) }
+    if row.isCanary { compare(Canary(row), &chain) }
     if row.deletedAt == nil, let problem = chain.seeScoped(place, row.revision) {
       report.add(problem, "scoped_secrets/" + place, tenant: chain.tenant)
     }

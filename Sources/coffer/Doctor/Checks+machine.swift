@@ -40,11 +40,19 @@ extension Checks {
     do {
       let status = try AdminClient.send(.get, "/admin/v1/status", directory: configuration.directory.value)["data"]?.object
       let version = status?["version"]?.string?.text ?? ""
-      if !runs { return [Finding(.server, .good, "the root key opens the store; no cofferd runs")] }
+      if !runs { return [Finding(.server, .good, "the root key opens the store; no cofferd runs")] + canaries(status) }
       if !FastCGIClient(path: configuration.socket.value, timeout: 5).isReachable() {
         return [Finding(.server, .wrong, "cofferd runs, but \(configuration.socket.value) cannot be reached; run: coffer restart")]
       }
-      return [Finding(.server, .good, "cofferd \(version) runs and answers on both sockets")]
+      return [Finding(.server, .good, "cofferd \(version) runs and answers on both sockets")] + canaries(status)
     } catch { return [Finding(.server, .wrong, (error as? Trouble)?.description ?? "the store cannot be used")] }
+  }
+
+  /// Marking a canary anew begins its count at zero, and ends this.
+  private static func canaries(_ status: JSONObject?) -> [Finding] {
+    guard let count = status?["canariesRead"]?.number?.int64, count > 0 else { return [] }
+    let last = status?["lastCanaryAlertAt"]?.string?.text ?? ""
+    let secrets = count == 1 ? "a canary secret was" : "\(count) canary secrets were"
+    return [Finding(.canary, .warning, "\(secrets) read, last at \(last); see: coffer canary list, and canary.alert in coffer audit list")]
   }
 }
