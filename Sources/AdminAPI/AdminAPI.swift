@@ -129,6 +129,8 @@ package final class AdminAPI {
     case .trimAudit: return try trimAudit(try tenantEver(parameters).id, request, principal)
     case .backUp: return try backUp(request)
     case .verify: return try verify(request)
+    case .root: return .now(try root(request))
+    case .rewrapRoot: return try rewrapRoot(request, principal)
     case .importOpenHands: return try importOpenHands(try tenant(parameters), request)
     case .exportOpenHands: return try exportOpenHands(try tenant(parameters), request)
     case .conversations: return .now(try conversations(try tenant(parameters), request))

@@ -12,6 +12,7 @@ enum AdminRoute: Sendable {
   case importOpenHands, exportOpenHands
   case wireKeys, rotateWireKey, retireWireKey
   case backUp, verify
+  case root, rewrapRoot
   case structure(StructureRoute)
   case conversations, revokeConversation
 
@@ -26,7 +27,8 @@ enum AdminRoute: Sendable {
     switch (role, self) {
     case (.owner, _): true
     case (_, .admins), (_, .createAdmin), (_, .createAdminKey), (_, .revokeAdmin): false
-    case (.operator, .structure(.purgeSecret)), (.operator, .structure(.disableKEK)), (.operator, .deleteTenant), (.operator, .trimAudit):
+    case (.operator, .structure(.purgeSecret)), (.operator, .structure(.disableKEK)), (.operator, .deleteTenant), (.operator, .trimAudit),
+      (.operator, .rewrapRoot):
       false
     case (.operator, _): true
     case (.auditor, .verifyAudit): true
@@ -62,6 +64,8 @@ enum AdminRoute: Sendable {
     Entry(methods: [.post], pattern: "/admin/v1/tenants/{tenant}/export/openhands", route: .exportOpenHands),
     Entry(methods: [.get], pattern: "/admin/v1/tenants/{tenant}/conversations", route: .conversations),
     Entry(methods: [.delete], pattern: "/admin/v1/tenants/{tenant}/conversations/{id}", route: .revokeConversation),
+    Entry(methods: [.get], pattern: "/admin/v1/root", route: .root),
+    Entry(methods: [.post], pattern: "/admin/v1/root/rewrap", route: .rewrapRoot),
     Entry(methods: [.get], pattern: "/admin/v1/wire-keys", route: .wireKeys),
     Entry(methods: [.post], pattern: "/admin/v1/wire-keys/rotate", route: .rotateWireKey),
     Entry(methods: [.delete], pattern: "/admin/v1/wire-keys/{id}", route: .retireWireKey),

@@ -14,13 +14,18 @@ extension AdminAPI {
     return page(rows.map(AdminRendering.entry), cursor: cursor, request)
   }
 
-  /// Entries with their MACs, and the checkpoint that the first page begins after.
+  /// Entries with their MACs, the checkpoint that the first page begins after, and the last change of the root key.
   func exportAudit(_ tenant: String, _ request: Request) throws(AdminFailure) -> Response {
     let checkpoint = try served { () throws(ServiceError) in try desk.auditCheckpoint(tenant: tenant) }
+    let change = try served { () throws(ServiceError) in try desk.auditRootChange(tenant: tenant) }
     let (rows, cursor) = try entries(tenant, request)
-    let shown: JSONValue = checkpoint.map { AdminRendering.text(AdminRendering.hexadecimal($0)) } ?? .null
+    func shown(_ bytes: [UInt8]?) -> JSONValue { bytes.map { AdminRendering.text(AdminRendering.hexadecimal($0)) } ?? .null }
     return page(
-      rows.map(AdminRendering.exported), cursor: cursor, with: ["tenant": AdminRendering.text(tenant), "checkpoint": shown], request)
+      rows.map(AdminRendering.exported), cursor: cursor,
+      with: [
+        "tenant": AdminRendering.text(tenant), "checkpoint": shown(checkpoint), "rootChange": shown(change),
+        "rootKeyId": AdminRendering.text(desk.service.rootKeyID),
+      ], request)
   }
 
   private func entries(_ tenant: String, _ request: Request) throws(AdminFailure) -> (rows: [AuditRow], cursor: String?) {
@@ -58,7 +63,7 @@ extension AdminAPI {
   }
 
   /// A walk over a long chain takes seconds, so it has a thread of its own; one walk at a time.
-  private func walking(
+  func walking(
     _ request: Request, _ walk: @escaping @Sendable (Desk, @escaping @Sendable (Result<Response, AdminFailure>) -> Void) throws -> Void
   ) throws(AdminFailure) -> Answer {
     let (facts, service) = (facts, desk.service)

@@ -34,6 +34,8 @@ package struct Configuration: Sendable {
   package let sessionKeys: [SecretBytes]
   package let auditExposures: Setting<ExposureAudit>
   /// Older audit entries are cut once a day; 0 keeps them for ever.
+  /// Whether that is a file beside which Coffer may make others: no credential, which is read-only, and no program.
+  package let managesRootKeyFile: Bool
   /// A program that prints the root key, with its arguments; in the place of `rootKeyFile`.
   package let rootKeyCommand: Setting<String>?
   package let auditRetentionDays: Setting<Int>
@@ -99,6 +101,7 @@ package struct Configuration: Sendable {
     rootKeyCommand = try reader.readOptional(.rootKeyCommand, expected: "the absolute path of a program, with its arguments") { text in
       text.utf8.first == UInt8(ascii: "/") && !text.utf8.contains(0) ? text : nil
     }
+    managesRootKeyFile = rootKeyCommand == nil && !(credentials.map(rootKeyFile.value.hasPrefix) ?? false)
     auditExposures = try reader.choice(.auditExposures, default: .beforeReply)
     auditRetentionDays = try reader.read(.auditRetentionDays, expected: "a number from 0 to 36500", default: 0) { text in
       Int(text).flatMap { (0...36_500).contains($0) ? $0 : nil }

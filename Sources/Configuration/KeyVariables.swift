@@ -12,6 +12,8 @@ package enum ConfigurationWarning: Sendable, Equatable {
   case sessionKeySealsTokens(variable: String)
   /// Anyone who reaches the listener has every right.
   case open
+  /// The root key in use is this file, and root-key-file or root-key-command gives the one before it.
+  case rootKeyNotMoved(path: String)
 
   package var message: String {
     switch self {
@@ -21,6 +23,8 @@ package enum ConfigurationWarning: Sendable, Equatable {
     case .sessionKeySealsTokens(let name):
       "OH_SECRET_KEY is not set, so \(name) also seals encrypted values; set OH_SECRET_KEY before that session key is changed"
     case .open: "insecure-open is on: whoever reaches the listener has every right where no key is configured"
+    case .rootKeyNotMoved(let path):
+      "the root key in use is \(path), not the one that root-key-file or root-key-command gives: put it there, then remove that file"
     }
   }
 }

@@ -1,5 +1,4 @@
 package import Ciphers
-internal import SecretMemory
 
 /// What a cut leaves in the place of the entries before it: where the chain goes on, under the audit key.
 ///
@@ -38,9 +37,9 @@ package struct AuditCheckpoint: Sendable, Equatable {
     try Self.magic + body + root.auditMAC(message(tenant))
   }
 
-  package static func isGenuine(_ bytes: [UInt8], tenant: String, root: RootKey) -> Bool {
-    guard let checkpoint = AuditCheckpoint(bytes), let whole = try? checkpoint.bytes(tenant: tenant, root: root) else { return false }
-    return constantTimeEqual(unsafe whole.span.bytes, unsafe bytes.span.bytes)
+  package static func isGenuine(_ bytes: [UInt8], tenant: String, roots: RootKeys) -> Bool {
+    guard let checkpoint = AuditCheckpoint(bytes) else { return false }
+    return roots.made(bytes) { root throws(CipherError) in try checkpoint.bytes(tenant: tenant, root: root) }
   }
 
   private var body: [UInt8] {

@@ -24,29 +24,40 @@ package struct AuditWalk {
   /// Where the walk is: the last entry that fits.
   package private(set) var last: AuditMark
 
-  private let root: RootKey?
+  private let roots: RootKeys?
   private let mark: AuditMark?
+  /// Up to here the links alone prove the entries.
+  private let rootChange: AuditMark?
 
   /// - Parameters:
   ///   - checkpoint: the stored bytes; nil when the chain was never cut.
-  ///   - root: whose MACs to check; nil checks the links alone.
+  ///   - rootChange: the stored bytes of the last change of the root key; nil when there was none.
+  ///   - roots: whose MACs to check; nil checks the links alone.
   ///   - mark: an older head that the chain must still hold.
-  package init(tenant: String, checkpoint: [UInt8]?, root: RootKey?, mark: AuditMark? = nil) {
-    self.root = root
+  package init(tenant: String, checkpoint: [UInt8]?, rootChange: [UInt8]?, roots: RootKeys?, mark: AuditMark? = nil) {
+    self.roots = roots
     self.mark = mark
     self.checkpoint = checkpoint.flatMap(AuditCheckpoint.init)
+    let change = rootChange.flatMap(AuditRootChange.init)
+    self.rootChange = change.map { AuditMark(sequence: $0.sequence, hash: $0.hash) }
     last = AuditMark(sequence: self.checkpoint?.sequence ?? 0, hash: self.checkpoint?.hash ?? [UInt8](repeating: 0, count: 32))
-    if let checkpoint, self.checkpoint == nil || !(root.map { AuditCheckpoint.isGenuine(checkpoint, tenant: tenant, root: $0) } ?? true) {
+    if let checkpoint, self.checkpoint == nil || !(roots.map { AuditCheckpoint.isGenuine(checkpoint, tenant: tenant, roots: $0) } ?? true) {
       firstBad = last.sequence
     }
-    compare()
+    if let rootChange, change == nil || !(roots.map { AuditRootChange.isGenuine(rootChange, tenant: tenant, roots: $0) } ?? true) {
+      firstBad = last.sequence + 1
+    }
+    compare(mark)
   }
 
   /// A walk that goes on behind an entry that was judged before; sequence 0 is the start.
-  package init(after last: AuditMark, root: RootKey) {
-    self.root = root
+  ///
+  /// - Parameter rootChange: a genuine one.
+  package init(after last: AuditMark, rootChange: AuditRootChange?, roots: RootKeys) {
+    self.roots = roots
     mark = nil
     checkpoint = nil
+    self.rootChange = rootChange.map { AuditMark(sequence: $0.sequence, hash: $0.hash) }
     self.last = last.sequence == 0 ? AuditMark(sequence: 0, hash: [UInt8](repeating: 0, count: 32)) : last
   }
 
@@ -55,35 +66,35 @@ package struct AuditWalk {
     guard firstBad == nil else { return false }
     let expected = AuditLink.hash(fields, after: last.hash)
     let next = last.sequence + 1
-    guard fields.sequence == UInt64(bitPattern: next), Self.equal(expected, hash), isGenuine(mac, of: expected) else {
+    guard fields.sequence == UInt64(bitPattern: next), Self.equal(expected, hash), isGenuine(mac, of: expected, at: next) else {
       firstBad = next
       return false
     }
     entries += 1
     last = AuditMark(sequence: next, hash: hash)
-    compare()
+    compare(mark)
+    compare(rootChange)
     return firstBad == nil
   }
 
-  /// After the last entry: a cut leaves its own entry behind it, and the noted head must have come.
+  /// After the last entry: a cut leaves its own entry behind it, and the noted head and the change of the root key must have come.
   package mutating func end() {
     guard firstBad == nil else { return }
     if checkpoint != nil, entries == 0 { firstBad = last.sequence + 1 }
-    if let mark, mark.sequence > last.sequence { firstBad = last.sequence + 1 }
+    for mark in [mark, rootChange] { if let mark, mark.sequence > last.sequence { firstBad = last.sequence + 1 } }
   }
 
   /// The noted head lies before the checkpoint: nothing is left to compare it with.
   package var markIsCut: Bool { mark.map { $0.sequence < checkpoint?.sequence ?? 0 } ?? false }
 
-  private mutating func compare() {
+  private mutating func compare(_ mark: AuditMark?) {
     guard firstBad == nil, let mark, mark.sequence == last.sequence, !Self.equal(mark.hash, last.hash) else { return }
     firstBad = mark.sequence
   }
 
-  private func isGenuine(_ mac: [UInt8], of hash: [UInt8]) -> Bool {
-    guard let root else { return true }
-    guard let expected = try? root.auditMAC(hash) else { return false }
-    return Self.equal(expected, mac)
+  private func isGenuine(_ mac: [UInt8], of hash: [UInt8], at sequence: Int64) -> Bool {
+    guard let roots, sequence > rootChange?.sequence ?? 0 else { return true }
+    return roots.verify(auditMAC: mac, of: hash)
   }
 
   private static func equal(_ left: [UInt8], _ right: [UInt8]) -> Bool {

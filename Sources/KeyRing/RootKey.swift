@@ -10,6 +10,8 @@ package struct RootKey: Sendable {
   let key: SecretBytes
   private let rowKey: SecretBytes
   private let auditKey: SecretBytes
+  /// Signs where lists go on.
+  package let cursorKey: CursorKey
 
   /// - Parameter key: 32 bytes.
   package init(id: String, key: SecretBytes) throws(CipherError) {
@@ -18,6 +20,7 @@ package struct RootKey: Sendable {
     self.key = key
     rowKey = try HKDFSHA256.derive(from: key, info: Array("coffer/root-row-mac/v1".utf8), count: 32)
     auditKey = try HKDFSHA256.derive(from: key, info: Array("scoped-secrets/audit-mac/v1".utf8), count: 32)
+    cursorKey = CursorKey(key: try HKDFSHA256.derive(from: key, info: Array("coffer/cursor/v1".utf8), count: 32))
   }
 
   package static func generate() throws(CipherError) -> RootKey {
@@ -45,4 +48,12 @@ package struct RootKey: Sendable {
 
   /// MAC of an audit hash, 32 bytes (scoped spec, section 7).
   package func auditMAC(_ hash: [UInt8]) throws(CipherError) -> [UInt8] { try HMACSHA256.code(for: hash, key: auditKey) }
+}
+
+/// Proves that a cursor is the server's (scoped spec, section 1.3). Nothing else hangs on it, so that it may outlive its root key.
+package struct CursorKey: Sendable {
+  let key: SecretBytes
+
+  /// 32 bytes.
+  package func mac(_ parts: [MACPart]) throws(CipherError) -> [UInt8] { try HMACSHA256.code(for: MACPart.message(parts), key: key) }
 }

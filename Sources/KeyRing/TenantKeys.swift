@@ -41,6 +41,16 @@ package struct TenantKEK: Sendable {
     return TenantKEK(tenant: tenant, id: id, version: version, key: key)
   }
 
+  /// What `old` wraps, wrapped by `new`. It is opened again before it is given: what is not the same key is an error.
+  package static func rewrap(
+    _ wrapped: [UInt8], tenant: String, id: [UInt8], version: UInt32, from old: RootKey, to new: RootKey
+  ) throws(CipherError) -> [UInt8] {
+    let kek = try unwrap(wrapped, tenant: tenant, id: id, version: version, root: old)
+    let again = try kek.wrapped(by: new)
+    guard try unwrap(again, tenant: tenant, id: id, version: version, root: new).key == kek.key else { throw .authenticationFailed }
+    return again
+  }
+
   private static func aad(root: RootKey, tenant: String, id: [UInt8], version: UInt32) -> [UInt8] {
     var aad = LengthPrefixed()
     aad.append("scoped-secrets/kek/v1")

@@ -34,7 +34,8 @@ extension Desk {
   /// - Parameter before: RFC 3339 in UTC, or its beginning: entries with an earlier time are cut up to the first that has none.
   package func auditCut(tenant: String, before: String) throws(ServiceError) -> AuditCut? {
     let checkpoint = try auditCheckpoint(tenant: tenant)
-    var walk = AuditWalk(tenant: tenant, checkpoint: checkpoint, root: service.vault.root)
+    var walk = AuditWalk(
+      tenant: tenant, checkpoint: checkpoint, rootChange: try auditRootChange(tenant: tenant), roots: service.vault.roots)
     var chain = ChainState(tenant: tenant, isDefault: tenant == service.defaultTenant, kept: nil)
     if let checkpoint = walk.checkpoint { chain.resume(behind: AuditHead(sequence: checkpoint.sequence, hash: checkpoint.hash)) }
     var through: AuditMark?

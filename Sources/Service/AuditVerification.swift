@@ -34,17 +34,22 @@ extension Desk {
     do { return try reader.auditCheckpoint(tenant: tenant) } catch { throw ServiceError(error) }
   }
 
+  package func auditRootChange(tenant: String) throws(ServiceError) -> [UInt8]? {
+    do { return try reader.auditRootChange(tenant: tenant) } catch { throw ServiceError(error) }
+  }
+
   /// Walks the whole chain. A tail that was cut off shows only against a head that was kept elsewhere.
   package func verifyAudit(tenant: String, head: AuditHead? = nil) throws(ServiceError) -> AuditVerdict {
     let mark = head.map { AuditMark(sequence: $0.sequence, hash: $0.hash) }
     while true {
-      let checkpoint = try auditCheckpoint(tenant: tenant)
-      var walk = AuditWalk(tenant: tenant, checkpoint: checkpoint, root: service.vault.root, mark: mark)
+      let (checkpoint, change) = (try auditCheckpoint(tenant: tenant), try auditRootChange(tenant: tenant))
+      var walk = AuditWalk(tenant: tenant, checkpoint: checkpoint, rootChange: change, roots: service.vault.roots, mark: mark)
       try self.walk(&walk, tenant: tenant) { _ in true }
       walk.end()
-      // A cut in the meantime took entries from under the walk.
-      let current = try auditCheckpoint(tenant: tenant)
-      if walk.firstBad == nil || checkpoint == current { return AuditVerdict(walk) }
+      if walk.firstBad == nil { return AuditVerdict(walk) }
+      // A cut in the meantime took entries from under the walk, and a change of the root key took the keys.
+      let (now, changeNow) = (try auditCheckpoint(tenant: tenant), try auditRootChange(tenant: tenant))
+      if now == checkpoint, changeNow == change { return AuditVerdict(walk) }
     }
   }
 

@@ -20,6 +20,8 @@ struct ChainState {
   private var scoped: [String: (state: ScopedSecret, sequence: Int64, isSeen: Bool)] = [:]
   /// The first entries were cut; what only they said of the rows is said again behind the cut.
   private var isCut = false
+  /// It ends before the change of the root key; told once.
+  var isShort = false
 
   init(tenant: String, isDefault: Bool, kept: AuditHead? = nil) {
     self.tenant = tenant

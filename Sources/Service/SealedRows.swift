@@ -45,39 +45,56 @@ extension TenantKeys {
   }
 }
 
-extension Vault {
-  /// Over a tenant's row, under a key derived from the root key.
-  func mac(of row: TenantRow) throws(ServiceError) -> [UInt8] {
-    // A tenant with the default settings has the MAC it had before there were any.
-    let settings: [MACPart] = row.settings.isEmpty ? [] : [.text(row.settings)]
-    do {
-      return try root.rowMAC(
-        [.text("tenants"), .text(row.id), .text(row.name), .integer(row.createdAt), .unsigned(UInt64(row.activeKEKVersion))] + settings)
-    } catch { throw .internalFailure }
-  }
+/// A row whose plain columns are under a MAC of the root key.
+protocol RootSealedRow {
+  /// What the MAC covers.
+  var macParts: [MACPart] { get }
+  var mac: [UInt8] { get set }
+}
 
-  /// Over an API key's row, under a key derived from the root key: nobody becomes `backend` by SQL.
-  func mac(of row: APIKeyRow) throws(ServiceError) -> [UInt8] {
+extension TenantRow: RootSealedRow {
+  var macParts: [MACPart] {
+    // A tenant with the default settings has the MAC it had before there were any.
+    let settings: [MACPart] = settings.isEmpty ? [] : [.text(settings)]
+    return [.text("tenants"), .text(id), .text(name), .integer(createdAt), .unsigned(UInt64(activeKEKVersion))] + settings
+  }
+}
+
+/// Nobody becomes `backend` by SQL.
+extension APIKeyRow: RootSealedRow {
+  var macParts: [MACPart] {
     let agent: [MACPart] =
-      row.agent.map { part in
+      agent.map { part in
         [
           .text(part.agent), .text(part.parent), .text(part.grants), .text(part.createdBy), .optionalInteger(part.maxUses),
           .unsigned(part.isRetiring ? 1 : 0),
         ]
       } ?? []
-    do {
-      return try root.rowMAC(
-        [
-          .text("api_keys"), .text(row.id), .text(row.tenant), .text(row.kind), .text(row.role), .text(row.name), .bytes(row.digest),
-          .integer(row.createdAt), .optionalInteger(row.expiresAt), .optionalInteger(row.revokedAt),
-        ] + agent)
-    } catch { throw .internalFailure }
+    return [
+      .text("api_keys"), .text(id), .text(tenant), .text(kind), .text(role), .text(name), .bytes(digest), .integer(createdAt),
+      .optionalInteger(expiresAt), .optionalInteger(revokedAt),
+    ] + agent
+  }
+}
+
+extension Vault {
+  /// Under a key derived from the root key that signs.
+  func mac(of row: some RootSealedRow) throws(ServiceError) -> [UInt8] {
+    do { return try root.rowMAC(row.macParts) } catch { throw .internalFailure }
   }
 
-  func verify(_ row: APIKeyRow) throws(ServiceError) -> Bool { constantTimeEqual(try mac(of: row), row.mac) }
+  func verify(_ row: some RootSealedRow) throws(ServiceError) -> Bool {
+    do { return try roots.verify(rowMAC: row.mac, of: row.macParts) } catch { throw .internalFailure }
+  }
+
+  func verified<Row: RootSealedRow>(_ row: Row) throws(ServiceError) -> Row {
+    guard try verify(row) else { throw .unreadable }
+    return row
+  }
 
   /// Unwraps a tenant KEK; the wrap authenticates tenant, id, version and root key.
   func unwrap(_ row: KEKRow) throws(ServiceError) -> TenantKeys {
+    guard let root = roots.key(row.rootKeyID) else { throw .unreadable }
     do {
       return try TenantKeys(unwrapping: row.wrapped, tenant: row.tenant, kekID: row.kekID, version: row.version, root: root)
     } catch { throw .unreadable }

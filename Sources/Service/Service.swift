@@ -17,6 +17,8 @@ package final class Service: Sendable {
     package var exposureAudit: ExposureAudit
     /// Where wire keys that the environment does not give are kept; nil where nothing may change them.
     package var wireKeyFiles: WireKeyFiles?
+    /// Around the root key; nil where it is not to be changed.
+    package var rootKeyFiles: RootKeyFiles?
     /// Milliseconds that a conversation's token lives after its last use.
     package var conversationLife: Int64
     /// Called whenever somebody reads a canary secret, on the thread that serves the reading: it must not wait.
@@ -24,13 +26,14 @@ package final class Service: Sendable {
 
     package init(
       environmentKeys: [SecretBytes] = [], isOpen: Bool = false, exposureAudit: ExposureAudit = .beforeReply,
-      wireKeyFiles: WireKeyFiles? = nil, conversationLife: Int64 = 720 * 60_000,
+      wireKeyFiles: WireKeyFiles? = nil, rootKeyFiles: RootKeyFiles? = nil, conversationLife: Int64 = 720 * 60_000,
       onCanary: @escaping @Sendable (CanaryAlert) -> Void = { _ in }
     ) {
       self.environmentKeys = environmentKeys
       self.isOpen = isOpen
       self.exposureAudit = exposureAudit
       self.wireKeyFiles = wireKeyFiles
+      self.rootKeyFiles = rootKeyFiles
       self.conversationLife = conversationLife
       self.onCanary = onCanary
     }
@@ -47,6 +50,7 @@ package final class Service: Sendable {
   let wrapCounter = WrapCounter()
   package let rewrapping = Rewrapping()
   let isBackingUp = Atomic(false)
+  let isRootHeld = Atomic(false)
   let canaryAlerts = Atomic<UInt64>(0)
   /// The repeatable changes that are on their way.
   let running = Locked<Set<[UInt8]>>([])

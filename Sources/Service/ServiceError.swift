@@ -78,6 +78,11 @@ package enum Obstacle: Sendable, Equatable {
   case wireKeyInUse, noWireKey
   /// Of a tenant's key encryption key: it seals; so many rows are under it; data keys that it wrapped may still be stored.
   case kekActive, kekInUse(rows: Int64), dataKeysLive(until: String)
+  /// Of the root key: a change of it or a restart is under way; a backup is; its files are not known here; the key in use still
+  /// waits in that file for its place.
+  case rootKeyHeld, backupRuns, rootKeyUnmanaged, rootKeyNotMoved(String)
+  /// In the way of another root key: a KEK version that the present one does not open; an entry that does not fit.
+  case kekDoesNotOpen(tenant: String, version: UInt32), brokenChain(tenant: String, sequence: Int64)
   /// A key file that cannot be read or written: which and why.
   case keyFile(String)
 
@@ -92,6 +97,15 @@ package enum Obstacle: Sendable, Equatable {
     case .kekActive: "That version seals; rotate first."
     case .kekInUse(let rows): "\(rows) rows are still under that version; the re-wrap is under way."
     case .dataKeysLive(let end): "Data keys that were minted under that version may be stored until \(end)."
+    case .rootKeyHeld: "A change of the root key or a restart is under way; try again."
+    case .backupRuns: "A backup runs; try again when it is done."
+    case .rootKeyUnmanaged: "This process does not know where the root key is kept."
+    case .rootKeyNotMoved(let path):
+      "\(path) holds the root key in use: put it where the root key is read from, and remove that file first."
+    case .kekDoesNotOpen(let tenant, let version):
+      "KEK version \(version) of \(tenant) does not open under the root key; nothing was changed. `coffer verify` tells what is damaged."
+    case .brokenChain(let tenant, let sequence):
+      "Entry \(sequence) of the audit chain of \(tenant) does not fit; nothing was changed. Look into it first; --accept-broken-audit goes on and records it."
     case .keyFile(let message): message
     case .noWireKey: "There is no wire key to seal with; restore its file."
     }

@@ -13,7 +13,8 @@ package final class Vault: Sendable {
     let version: UInt32
   }
 
-  package let root: RootKey
+  private let knownRoots: Locked<RootKeys>
+  private let retiredCursorKeys = Locked<[CursorKey]>([])
   /// Tenant rows as they were when their MAC was checked: the same row needs no second check.
   private let verified = Locked<[String: (row: TenantRow, settings: TenantSettings)]>([:])
   private let opened = Locked<[Slot: TenantKeys]>([:])
@@ -23,7 +24,24 @@ package final class Vault: Sendable {
   private let disabled = Locked<Set<Slot>>([])
   private let changes = Atomic(0)
 
-  package init(root: RootKey) { self.root = root }
+  package init(root: RootKey) { knownRoots = Locked(RootKeys(root)) }
+
+  /// What opens and verifies now.
+  package var roots: RootKeys { knownRoots.withLock { $0 } }
+  /// What wraps and signs now. Of the writer's thread it belongs to the transaction that is open.
+  package var root: RootKey { roots.signing }
+
+  /// What signs where lists go on, and what did before a change of the root key.
+  var cursorKeys: [CursorKey] { [root.cursorKey] + retiredCursorKeys.withLock { $0 } }
+
+  /// From here on. What was checked with a key that is known no more is checked again.
+  func use(_ roots: RootKeys) {
+    knownRoots.withLock { $0 = roots }
+    verified.withLock { $0 = [:] }
+  }
+
+  /// Lists that began under `old` go on for as long as this process runs.
+  func keepCursors(of old: RootKey) { retiredCursorKeys.withLock { $0 = [old.cursorKey] + $0.prefix(7) } }
 
   /// The keys of one KEK version, unwrapped on first use.
   func keys(tenant: String, version: UInt32, in store: any StoreReading) throws(ServiceError) -> TenantKeys {
@@ -88,7 +106,7 @@ package final class Vault: Sendable {
     do { row = try store.tenant(id) } catch { throw ServiceError(error) }
     guard let row else { throw .notFound }
     if let known = verified.withLock({ $0[id] }), known.row == row { return known }
-    guard constantTimeEqual(try mac(of: row), row.mac), let settings = TenantSettings(stored: row.settings) else { throw .unreadable }
+    guard try verify(row), let settings = TenantSettings(stored: row.settings) else { throw .unreadable }
     verified.withLock { $0[id] = (row, settings) }
     return (row, settings)
   }

@@ -66,7 +66,7 @@ package final class Verification {
   private func checkKeys(of id: String) throws(ServiceError) {
     guard let tenant = try stored({ () throws(StoreError) in try reader.tenant(id) }) else { return }
     let place = "tenants/" + id
-    if !constantTimeEqual(try service.vault.mac(of: tenant), tenant.mac) { report.add(.changed, place, tenant: id) }
+    if try !service.vault.verify(tenant) { report.add(.changed, place, tenant: id) }
     var newest: UInt32 = 0
     while true {
       let keks = try stored { () throws(StoreError) in try reader.keks(tenant: id, after: newest, limit: Self.page) }
@@ -203,16 +203,21 @@ package final class Verification {
     do { try reader.turnBegins() } catch { throw ServiceError(error) }
     defer { reader.turnEnds() }
     try passCut(&chain)
+    let change = try rootChange(chain)
     while true {
       let rows = try stored { () throws(StoreError) in
         try reader.auditEntries(tenant: chain.tenant, after: chain.head.sequence, limit: Self.page)
       }
       for row in rows {
         let place = "audit/\(chain.head.sequence + 1)"
-        if !fits(row, after: chain.head) || !chain.startsRight(row) { report.add(.brokenChain, place, tenant: chain.tenant) }
+        if !fits(row, after: chain.head, change) || !chain.startsRight(row) { report.add(.brokenChain, place, tenant: chain.tenant) }
         chain.take(row)
       }
       if rows.count < Self.page { break }
+    }
+    if let change, change.sequence > chain.head.sequence, !chain.isShort {
+      report.add(.cutOff, "audit/\(change.sequence)", tenant: chain.tenant)
+      chain.isShort = true
     }
     try body(&chain)
   }
@@ -220,7 +225,7 @@ package final class Verification {
   /// Entries may have been cut, also while this walk stood before them.
   private func passCut(_ chain: inout ChainState) throws(ServiceError) {
     guard let bytes = try stored({ () throws(StoreError) in try reader.auditCheckpoint(tenant: chain.tenant) }) else { return }
-    guard let checkpoint = AuditCheckpoint(bytes), AuditCheckpoint.isGenuine(bytes, tenant: chain.tenant, root: service.vault.root) else {
+    guard let checkpoint = AuditCheckpoint(bytes), AuditCheckpoint.isGenuine(bytes, tenant: chain.tenant, roots: service.vault.roots) else {
       if chain.entries == 0 { report.add(.brokenChain, "audit/checkpoint", tenant: chain.tenant) }
       return
     }
@@ -229,8 +234,19 @@ package final class Verification {
     }
   }
 
-  private func fits(_ row: AuditRow, after head: AuditHead) -> Bool {
-    var walk = AuditWalk(after: AuditMark(sequence: head.sequence, hash: head.hash), root: service.vault.root)
+  /// Where the root key was changed: up to there the links prove the entries.
+  private func rootChange(_ chain: ChainState) throws(ServiceError) -> AuditRootChange? {
+    guard let bytes = try stored({ () throws(StoreError) in try reader.auditRootChange(tenant: chain.tenant) }) else { return nil }
+    guard AuditRootChange.isGenuine(bytes, tenant: chain.tenant, roots: service.vault.roots) else {
+      if chain.entries == 0 { report.add(.brokenChain, "audit/root-change", tenant: chain.tenant) }
+      return nil
+    }
+    return AuditRootChange(bytes)
+  }
+
+  private func fits(_ row: AuditRow, after head: AuditHead, _ change: AuditRootChange?) -> Bool {
+    var walk = AuditWalk(
+      after: AuditMark(sequence: head.sequence, hash: head.hash), rootChange: change, roots: service.vault.roots)
     return walk.take(row.fields, hash: row.hash, mac: row.mac)
   }
 

@@ -35,6 +35,12 @@ class SQLiteReading: StoreReading {
     ).all(.text(tenant), .integer(Int64(version)), .integer(Int64(limit)), read: KEKRow.init)
   }
 
+  func keksByRootKey() throws(StoreError) -> [String: Int64] {
+    let counts = try connection.prepare("SELECT root_key_id, count(*) FROM keks WHERE wrapped <> x'' GROUP BY root_key_id")
+      .all { ($0.text(0), $0.integer(1)) }
+    return Dictionary(counts, uniquingKeysWith: +)
+  }
+
   func rowsByKEK(tenant: String) throws(StoreError) -> [UInt32: Int64] {
     let counts = try connection.prepare(
       """
@@ -153,6 +159,10 @@ class SQLiteReading: StoreReading {
     try connection.prepare("SELECT value FROM records WHERE name = 'audit-checkpoint/' || ?1").first(.text(tenant)) { $0.blob(0) }
   }
 
+  func auditRootChange(tenant: String) throws(StoreError) -> [UInt8]? {
+    try connection.prepare("SELECT value FROM records WHERE name = 'audit-root-change/' || ?1").first(.text(tenant)) { $0.blob(0) }
+  }
+
   func keyFigures(now: Int64, expiringBefore limit: Int64) throws(StoreError) -> KeyFigures {
     let ages = try connection.prepare(
       """
@@ -197,7 +207,7 @@ extension APIKeyRow {
 }
 
 extension DocumentRow {
-  fileprivate init(_ row: SQLiteStatement.Row) {
+  init(_ row: SQLiteStatement.Row) {
     self.init(
       tenant: row.text(0), collection: row.text(1), name: row.text(2), incarnation: row.unsigned(3), version: row.unsigned(4),
       kekVersion: row.unsigned32(5), sealed: row.blob(6), createdAt: row.integer(7), updatedAt: row.integer(8))
@@ -205,7 +215,7 @@ extension DocumentRow {
 }
 
 extension SecretRow {
-  fileprivate init(_ row: SQLiteStatement.Row) {
+  init(_ row: SQLiteStatement.Row) {
     self.init(
       tenant: row.text(0), name: row.text(1), position: row.integer(2), description: row.optionalText(3), incarnation: row.unsigned(4),
       version: row.unsigned(5), kekVersion: row.unsigned32(6), sealed: row.blob(7), createdAt: row.integer(8), updatedAt: row.integer(9),

@@ -214,6 +214,39 @@ extension SQLiteReading {
     ).all(.text(tenant), .blob(id), .integer(Int64(limit)), read: DataKeyRow.init)
   }
 
+  func samples(tenant: String, kekVersion: UInt32, limit: Int) throws(StoreError) -> KEKSamples {
+    func rows<Row>(_ sql: StaticString, _ read: (SQLiteStatement.Row) -> Row) throws(StoreError) -> [Row] {
+      try connection.prepare(sql).all(.text(tenant), .integer(Int64(kekVersion)), .integer(Int64(limit)), read: read)
+    }
+    return KEKSamples(
+      documents: try rows(
+        """
+        SELECT tenant, collection, name, incarnation, version, kek_version, sealed, created_at, updated_at FROM documents
+        WHERE tenant = ?1 AND kek_version = ?2 LIMIT ?3
+        """, DocumentRow.init),
+      secrets: try rows(
+        """
+        SELECT tenant, name, position, description, incarnation, version, kek_version, sealed, created_at, updated_at, mac,
+          is_canary FROM secrets WHERE tenant = ?1 AND kek_version = ?2 LIMIT ?3
+        """, SecretRow.init),
+      scopedSecrets: try rows(
+        """
+        SELECT tenant, scope, scope_id, secret_id, incarnation, name, category, tags, revision, kek_version, created_at, updated_at,
+          created_by, updated_by, deleted_at, purge_after, mac, is_canary FROM scoped_secrets
+        WHERE tenant = ?1 AND kek_version = ?2 LIMIT ?3
+        """, ScopedSecretRow.init),
+      fields: try rows(
+        """
+        SELECT tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, created_at, created_by,
+          purge_after, mac, sealed FROM fields WHERE tenant = ?1 AND kek_version = ?2 LIMIT ?3
+        """, { FieldRow($0) }),
+      dataKeys: try rows(
+        """
+        SELECT tenant, id, incarnation, field_key, field_version, digest, kek_version, bound_at, mac FROM data_keys
+        WHERE tenant = ?1 AND kek_version = ?2 LIMIT ?3
+        """, DataKeyRow.init))
+  }
+
   func invite(_ id: String) throws(StoreError) -> InviteRow? {
     try connection.prepare(
       """

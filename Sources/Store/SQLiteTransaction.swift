@@ -194,9 +194,19 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
 
   func trimAudit(tenant: String, through sequence: Int64, checkpoint: [UInt8]) throws(StoreError) {
     try connection.prepare("DELETE FROM audit WHERE tenant = ?1 AND sequence <= ?2").run(.text(tenant), .integer(sequence))
+    try setAuditCheckpoint(tenant: tenant, checkpoint)
+  }
+
+  func setAuditCheckpoint(tenant: String, _ bytes: [UInt8]) throws(StoreError) {
     try connection.prepare(
       "INSERT INTO records (name, value) VALUES ('audit-checkpoint/' || ?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-    ).run(.text(tenant), .blob(checkpoint))
+    ).run(.text(tenant), .blob(bytes))
+  }
+
+  func setAuditRootChange(tenant: String, _ bytes: [UInt8]) throws(StoreError) {
+    try connection.prepare(
+      "INSERT INTO records (name, value) VALUES ('audit-root-change/' || ?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+    ).run(.text(tenant), .blob(bytes))
   }
 
   func deleteContents(ofTenant id: String) throws(StoreError) {

@@ -56,9 +56,13 @@ package protocol StoreReading: ScopedStoreReading {
   func kek(tenant: String, version: UInt32) throws(StoreError) -> KEKRow?
   /// In order of version.
   func keks(tenant: String, after version: UInt32, limit: Int) throws(StoreError) -> [KEKRow]
+  /// How many KEK versions of all tenants each root key wraps, by its id.
+  func keksByRootKey() throws(StoreError) -> [String: Int64]
   /// How many rows each KEK version of a tenant seals or authenticates; versions without any are left out. Reads every row of
   /// the tenant: not for a request's way.
   func rowsByKEK(tenant: String) throws(StoreError) -> [UInt32: Int64]
+  /// Some of the rows of each kind that one KEK version seals or authenticates. May read every row of the tenant.
+  func samples(tenant: String, kekVersion: UInt32, limit: Int) throws(StoreError) -> KEKSamples
   func apiKey(_ id: String) throws(StoreError) -> APIKeyRow?
   /// In order of id.
   func apiKeys(tenant: String, after id: String, limit: Int) throws(StoreError) -> [APIKeyRow]
@@ -81,8 +85,19 @@ package protocol StoreReading: ScopedStoreReading {
   func auditEntries(tenant: String, after sequence: Int64, limit: Int) throws(StoreError) -> [AuditRow]
   /// What the last cut of the chain left in the place of the entries before it; nil when nothing was cut.
   func auditCheckpoint(tenant: String) throws(StoreError) -> [UInt8]?
+  /// What the last change of the root key left of the chain's entries before it; nil when there was none.
+  func auditRootChange(tenant: String) throws(StoreError) -> [UInt8]?
   /// Figures of the keys of all tenants, from a walk over them: not for a request's way.
   func keyFigures(now: Int64, expiringBefore limit: Int64) throws(StoreError) -> KeyFigures
+}
+
+/// Rows under one KEK version, values included.
+package struct KEKSamples: Sendable {
+  package var documents: [DocumentRow]
+  package var secrets: [SecretRow]
+  package var scopedSecrets: [ScopedSecretRow]
+  package var fields: [FieldRow]
+  package var dataKeys: [DataKeyRow]
 }
 
 /// How old the keys are that new rows are sealed with, and how many API keys are about to end. Unix milliseconds.
@@ -138,6 +153,9 @@ package protocol StoreTransaction: StoreReading, ScopedStoreWriting {
   func append(_ row: AuditRow) throws(StoreError)
   /// Cuts the entries up to and with `sequence`, and leaves `checkpoint` in their place.
   func trimAudit(tenant: String, through sequence: Int64, checkpoint: [UInt8]) throws(StoreError)
+  /// Inserts or replaces them; nothing is cut.
+  func setAuditCheckpoint(tenant: String, _ bytes: [UInt8]) throws(StoreError)
+  func setAuditRootChange(tenant: String, _ bytes: [UInt8]) throws(StoreError)
   /// Removes everything a tenant has, its KEKs first of all. Its own row and its audit chain stay.
   func deleteContents(ofTenant id: String) throws(StoreError)
 }

@@ -89,7 +89,8 @@ enum AdminClient {
     guard unsafe access(configuration.directory.value + "/store", F_OK) == 0 else {
       throw Trouble("\(configuration.directory.value) holds no store; run: coffer init --dir \(configuration.directory.value)")
     }
-    let (service, store) = try opened(configuration, try rootKey(configuration), store: configuration.directory.value + "/store")
+    let (service, store) = try opened(
+      configuration, try rootKey(configuration), files: rootKeyFiles(configuration), store: configuration.directory.value + "/store")
     defer { store.close() }
     return try answer(method, uri, body, service)
   }
@@ -127,6 +128,21 @@ enum AdminClient {
     }
   }
 
+  static func rootKeyFiles(_ configuration: Configuration) -> RootKeyFiles {
+    RootKeyFiles(
+      file: configuration.rootKeyFile.value, isOurs: configuration.managesRootKeyFile, keys: configuration.directory.value + "/keys")
+  }
+
+  /// The key that the store is under: the one in its place, or one that waits for it after a change.
+  static func rootKeyInUse(_ directory: String) throws -> RootKey {
+    let configuration = try settings(directory)
+    let root = try rootKey(configuration)
+    guard let waiting = try? rootKeyFiles(configuration).waiting(),
+      let status = try send(.get, "/admin/v1/root", directory: directory)["data"]?.object, status["rootKeyId"]?.string?.text == waiting.id
+    else { return root }
+    return waiting
+  }
+
   static func rootKey(_ configuration: Configuration) throws -> RootKey {
     do throws(RootKeySource.Failure) {
       return try RootKeySource(
@@ -137,13 +153,18 @@ enum AdminClient {
   }
 
   /// The store below a directory and its service under the exclusive lock, checked with the root key before anything is done.
-  static func opened(_ configuration: Configuration, _ root: RootKey, store directory: String) throws -> (Service, SQLiteStore) {
+  ///
+  /// - Parameter files: where another key may wait that the store is under; nil = it must be `root`.
+  static func opened(_ configuration: Configuration, _ root: RootKey, files: RootKeyFiles? = nil, store directory: String) throws -> (
+    Service, SQLiteStore
+  ) {
     do {
       let store = try SQLiteStore(directory: directory, allowsNetworkFileSystem: configuration.allowsNetworkFilesystem.value)
       do {
+        let wireKeyFiles = WireKeyFiles(path: configuration.wireKeyFile.value)
         let service = try Service(
-          store: store, root: root, wire: try wireRing(configuration),
-          options: Service.Options(wireKeyFiles: WireKeyFiles(path: configuration.wireKeyFile.value)), now: Moment.milliseconds)
+          store: store, root: files.map { try Service.rootKey(of: store, usual: root, $0) } ?? root, wire: try wireRing(configuration),
+          options: Service.Options(wireKeyFiles: wireKeyFiles, rootKeyFiles: files), now: Moment.milliseconds)
         return (service, store)
       } catch {
         store.close()

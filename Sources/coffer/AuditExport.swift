@@ -20,14 +20,18 @@ extension Audit {
     func run() throws {
       let file = try FreshFile(Folder.absolute(to))
       var (after, count) = ("", 0)
-      var checkpoint: JSONValue?
+      var first: JSONObject?
       repeat {
         let uri = "/admin/v1/tenants/\(tenant)/audit/export?limit=200" + (after.isEmpty ? "" : "&after=\(after)")
         let page = try AdminClient.send(.get, uri, directory: Folder.absolute(directory.path))
-        if checkpoint == nil {
-          checkpoint = page["checkpoint"] ?? .null
-          try file.write(["format": "coffer-audit/1", "tenant": page["tenant"] ?? .null, "checkpoint": checkpoint ?? .null])
+        if first == nil {
+          first = page
+          try file.write([
+            "format": "coffer-audit/1", "tenant": page["tenant"] ?? .null, "checkpoint": page["checkpoint"] ?? .null,
+            "rootChange": page["rootChange"] ?? .null, "rootKeyId": page["rootKeyId"] ?? .null,
+          ])
         }
+        guard page["rootKeyId"] == first?["rootKeyId"] else { throw Trouble("the root key was changed meanwhile; export again") }
         for entry in page["data"]?.array ?? [] {
           try file.write(entry)
           count += 1
@@ -88,10 +92,12 @@ struct ExportedChain {
     guard let first = lines.first.flatMap(Self.object), first["format"] == "coffer-audit/1", let tenant = first["tenant"]?.string?.text,
       let given = first["checkpoint"]
     else { throw Trouble("\(path) is no export of an audit chain") }
-    let checkpoint = given.string.flatMap { Hexadecimal.bytes($0.text) } ?? (given.isNull ? nil : [])
-    let root = try Self.rootKey(directory)
+    // Exports of before the first root key could be changed do not name it.
+    let root = try Self.rootKey(directory, id: first["rootKeyId"]?.string?.text)
     let mark = head.map { AuditMark(sequence: $0.sequence, hash: Hexadecimal.bytes($0.hash) ?? []) }
-    var walk = AuditWalk(tenant: tenant, checkpoint: checkpoint, root: root, mark: mark)
+    var walk = AuditWalk(
+      tenant: tenant, checkpoint: Self.record(given), rootChange: Self.record(first["rootChange"] ?? .null),
+      roots: root.map { RootKeys($0) }, mark: mark)
     for line in lines.dropFirst() {
       guard let entry = Self.object(line), walk.take(Self.fields(entry), hash: Self.bytes(entry["hash"]), mac: Self.bytes(entry["mac"]))
       else { break }
@@ -121,11 +127,18 @@ struct ExportedChain {
 
   private static func bytes(_ value: JSONValue?) -> [UInt8] { value?.string.flatMap { Hexadecimal.bytes($0.text) } ?? [] }
 
-  /// nil where there is none: the links can be checked without.
-  private static func rootKey(_ directory: String) throws -> RootKey? {
+  /// Bytes that are none of ours when it is no text of hexadecimal digits.
+  private static func record(_ value: JSONValue) -> [UInt8]? {
+    value.string.flatMap { Hexadecimal.bytes($0.text) } ?? (value.isNull ? nil : [])
+  }
+
+  /// The key that made the MACs, also when another has its place now; nil where there is none: the links can be checked without.
+  private static func rootKey(_ directory: String, id: String?) throws -> RootKey? {
     let configuration = try AdminClient.settings(directory)
     let hasFile = unsafe access(configuration.rootKeyFile.value, F_OK) == 0
     guard hasFile || configuration.rootKeyCommand != nil else { return nil }
-    return try AdminClient.rootKey(configuration)
+    let root = try AdminClient.rootKey(configuration)
+    guard let id, id != root.id else { return root }
+    return try? RootKeySource.file(AdminClient.rootKeyFiles(configuration).retiredPath(id)).read()
   }
 }

@@ -8,11 +8,11 @@ internal import StrictJSON
 
 struct Root: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Keep a copy of the root key that only a passphrase opens; try it; bring the key back from it.",
+    abstract: "Change the root key; keep a copy of it that only a passphrase opens, try it, bring the key back from it.",
     discussion: """
       Without the root key neither the store nor a backup opens, ever. The copy is one line of text, for another place or for paper; \
       it opens with the passphrase alone, so choose one that cannot be guessed, and keep it apart from the copy.
-      """, subcommands: [Escrow.self, Drill.self, Restore.self])
+      """, subcommands: [Status.self, Rotate.self, Escrow.self, Drill.self, Restore.self])
 
   struct Escrow: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Write the copy: to standard output, or into a file that is not there yet.")
@@ -21,7 +21,7 @@ struct Root: ParsableCommand {
     @Option(help: "The file to write, mode 0400.") var out: String?
 
     func run() throws {
-      let root = try AdminClient.rootKey(try AdminClient.settings(Folder.absolute(directory.path)))
+      let root = try AdminClient.rootKeyInUse(Folder.absolute(directory.path))
       let words = try passphrase.chosen()
       let text = try Root.told { () throws(RootEscrow.Failure) in try RootEscrow(of: root, passphrase: words).text }
       guard let out else { return print(text, terminator: "") }

@@ -117,11 +117,12 @@ struct Supervisor {
     }
     nginx = nil
     unsafe unlink(directory + "/run/nginx.pid")
-    if let responder {
-      kill(responder.pid, SIGTERM)
-      end(responder, within: 12)
+    // Each may have a successor that is not known yet: the pid file names it once it serves.
+    while let last = responder {
+      kill(last.pid, SIGTERM)
+      end(last, within: 12)
+      responder = currentResponder.flatMap { $0 != last.pid && kill($0, 0) == 0 ? Child(pid: $0) : nil }
     }
-    responder = nil
   }
 
   private func end(_ child: Child, within seconds: Int) {

@@ -56,8 +56,10 @@ struct Server {
   func run() -> Int32 {
     do {
       let store = try openStore()
-      let service = try Service(
-        store: store, root: try rootKey(), wire: try wireRing(), options: options, now: Clock.milliseconds)
+      let usual = try rootKey()
+      let root = try Service.rootKey(of: store, usual: usual, rootKeyFiles)
+      if root.id != usual.id, !configuration.managesRootKeyFile { log.write(.warning(.rootKeyNotMoved(path: rootKeyFiles.next))) }
+      let service = try Service(store: store, root: root, wire: try wireRing(), options: options, now: Clock.milliseconds)
       return try serve(service, store)
     } catch let error as StartError {
       log.write(.startRefused(error.message))
@@ -101,6 +103,11 @@ struct Server {
     ).read()
   }
 
+  private var rootKeyFiles: RootKeyFiles {
+    RootKeyFiles(
+      file: configuration.rootKeyFile.value, isOurs: configuration.managesRootKeyFile, keys: configuration.directory.value + "/keys")
+  }
+
   private func wireRing() throws -> WireRing {
     try WireKeyFiles(path: configuration.wireKeyFile.value).ring(
       given: configuration.wireKey.given, retired: configuration.retiredWireKeys)
@@ -110,7 +117,7 @@ struct Server {
     Service.Options(
       environmentKeys: configuration.sessionKeys, isOpen: configuration.isInsecureOpen.value,
       exposureAudit: configuration.auditExposures.value == .batched ? .batched : .beforeReply,
-      wireKeyFiles: WireKeyFiles(path: configuration.wireKeyFile.value),
+      wireKeyFiles: WireKeyFiles(path: configuration.wireKeyFile.value), rootKeyFiles: rootKeyFiles,
       conversationLife: Int64(configuration.agentServer.conversationMinutes.value) * 60_000,
       onCanary: { [log] in log.note(CanaryEvent($0)) })
   }
@@ -139,7 +146,7 @@ struct Server {
     successor.tellReady()
     let retention = Retention(days: configuration.auditRetentionDays.value, service, facts, log)
     let keeper = KeyKeeper(rowsPerSecond: configuration.rewrapRows.value, service, log)
-    waitForEnd(responder)
+    waitForEnd(responder, service)
     log.write(.draining)
     retention?.stop()
     keeper.stop()
@@ -172,16 +179,19 @@ struct Server {
   }
 
   /// Returns when the process is to end: told so, or replaced by a successor that serves.
-  private func waitForEnd(_ responder: Responder) {
+  private func waitForEnd(_ responder: Responder, _ service: Service) {
     while true {
       switch Signals.wait() {
       case .end: return
       case .restart:
         log.write(.restartRequested)
+        // The successor reads the root key once: it must stay what it is from here on.
+        while !service.holdRootKey() { usleep(20_000) }
         if let pid = successor.launch() {
           log.write(.successorReady(pid: pid))
           return
         }
+        service.releaseRootKey()
         log.write(.restartFailed)
       }
     }

@@ -75,6 +75,10 @@ def rotations(rig):
 START = {"agent": {"kind": "Agent", "llm": {"model": "m", "api_key": "value"}}, "workspace": {"working_dir": "/w"}}
 
 
+def root_rotations(rig):
+    yield lambda: repeating(lambda: rig.coffer.coffer("root", "rotate"))
+
+
 def conversations(url):
     """Starts of conversations by eight clients, 40 a second at most, with an agent server at `url` that does not serve them.
     More would measure these clients and that server, which share the cores."""
@@ -128,6 +132,8 @@ def flooding():
 BESIDES = [
     Beside("rotations of the tenant's key, each with its re-wrap", rotations, bound=Bound(2.0, most=True)),
     Beside("rotations of the tenant's key, each with its re-wrap", rotations, row="GET a secret", bound=Bound(2.0, most=True)),
+    Beside("changes of the root key, each proven", root_rotations, bound=Bound(2.0, most=True)),
+    Beside("changes of the root key, each proven", root_rotations, row="GET a secret", bound=Bound(2.0, most=True)),
     Beside("starts of conversations, the agent server gone", conversations(gone), bound=Bound(2.0, most=True)),
     Beside("starts of conversations, the agent server frozen", conversations(frozen), bound=Bound(2.0, most=True)),
     Beside("starts of conversations, the agent server answering 1 GB", conversations(flooding), bound=Bound(2.0, most=True)),

@@ -43,6 +43,7 @@ modules=(
   test_key_sources
   test_escrow
   test_rotation
+  test_root_rotation
   test_moving
   test_backup
   test_upgrade

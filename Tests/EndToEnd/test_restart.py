@@ -135,6 +135,15 @@ class SignalTests(CofferTestCase):
         coffer.process.send_signal(signal.SIGINT)
         self.assertEqual(coffer.process.wait(15), 0)
 
+    def test_an_end_in_the_middle_of_a_restart(self):
+        """Neither of the two processes is left behind with the store."""
+        coffer = self.fresh()
+        for pause in (0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.3):
+            os.kill(coffer.responder(), signal.SIGHUP)
+            time.sleep(pause)
+            self.assertEqual(coffer.stop(), 0)
+            coffer.up()
+
     def test_other_signals_change_nothing(self):
         pid = self.coffer.responder()
         for number in (signal.SIGPIPE, signal.SIGUSR1, signal.SIGWINCH):

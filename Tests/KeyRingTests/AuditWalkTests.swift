@@ -19,7 +19,7 @@ import Testing
   }
 
   private func walk(_ entries: some Sequence<Entry>, checkpoint: [UInt8]? = nil, mark: AuditMark? = nil) -> AuditWalk {
-    var walk = AuditWalk(tenant: "t", checkpoint: checkpoint, root: root, mark: mark)
+    var walk = AuditWalk(tenant: "t", checkpoint: checkpoint, rootChange: nil, roots: RootKeys(root), mark: mark)
     for entry in entries where !walk.take(entry.fields, hash: entry.hash, mac: entry.mac) { break }
     walk.end()
     return walk
@@ -81,7 +81,51 @@ import Testing
     let other = try RootKey(id: "0123456789abcdef", key: SecretBytes(copying: [UInt8](repeating: 8, count: 32)))
     let forged = try chain(3).map { ($0.fields, $0.hash, try other.auditMAC($0.hash)) } as [Entry]
     #expect(walk(forged).firstBad == 1)
-    var links = AuditWalk(tenant: "t", checkpoint: nil, root: nil)
+    var links = AuditWalk(tenant: "t", checkpoint: nil, rootChange: nil, roots: nil)
     #expect(forged.allSatisfy { links.take($0.fields, hash: $0.hash, mac: $0.mac) })
+  }
+
+  /// Entries of before a change of the root key are proven by their links to the one that the new key answers for.
+  @Test func aChangeOfTheRootKey() throws {
+    let new = try RootKey(id: "0123456789abcdeg", key: SecretBytes(copying: [UInt8](repeating: 8, count: 32)))
+    var entries = try chain(9)
+    for index in 6..<9 { entries[index].mac = try new.auditMAC(entries[index].hash) }
+    func walk(_ entries: some Sequence<Entry>, _ change: [UInt8]?, _ roots: RootKeys) -> Int64? {
+      var walk = AuditWalk(tenant: "t", checkpoint: nil, rootChange: change, roots: roots)
+      for entry in entries where !walk.take(entry.fields, hash: entry.hash, mac: entry.mac) { break }
+      walk.end()
+      return walk.firstBad
+    }
+    let known = AuditRootChange(sequence: 6, hash: entries[5].hash)
+    let change = try known.bytes(tenant: "t", root: new)
+    #expect(change.count == 76 && AuditRootChange(change) == known)
+    #expect(walk(entries, change, RootKeys(new)) == nil)
+    #expect(walk(entries, nil, RootKeys(new)) == 1)
+    // During the change either key may have made what a reader finds.
+    #expect(walk(entries, change, RootKeys(root, other: new)) == nil)
+    #expect(walk(entries.prefix(6), nil, RootKeys(new, other: root)) == nil)
+    #expect(walk(entries, change, RootKeys(root)) == 1)
+    // The MACs of before count no more, the links do; those behind count as ever.
+    for index in 0..<9 {
+      var forged = entries
+      forged[index].mac[0] ^= 1
+      #expect(walk(forged, change, RootKeys(new)) == (index < 6 ? nil : Int64(index + 1)))
+      forged[index].fields.texts[1] = "forged"
+      #expect(walk(forged, change, RootKeys(new)) == Int64(index + 1))
+    }
+    // Another chain with good links up to there, or one that ends before.
+    var other: [Entry] = []
+    for number in 1...6 {
+      let fields = AuditLink.Fields(sequence: UInt64(number), texts: ["t", "other"])
+      other.append((fields, AuditLink.hash(fields, after: other.last?.hash), []))
+    }
+    #expect(walk(other, change, RootKeys(new)) == 6)
+    #expect(walk(entries.prefix(5), change, RootKeys(new)) == 6)
+    for bit in 0..<(change.count * 8) {
+      var forged = change
+      forged[bit / 8] ^= 1 << UInt8(bit % 8)
+      #expect(walk(entries, forged, RootKeys(new)) != nil, "bit \(bit)")
+    }
+    #expect(walk(entries, try known.bytes(tenant: "u", root: new), RootKeys(new)) == 1)
   }
 }

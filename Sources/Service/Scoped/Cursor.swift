@@ -11,8 +11,8 @@ package struct Cursor: Sendable {
 
   /// - Parameter question: everything that makes the list what it is, the caller's scope and filters.
   package func text(_ question: [String], _ service: Service) -> String? {
-    guard let mac = Self.mac(position, question, service) else { return nil }
-    let text = Base64.url.encode(mac + Array(position.utf8))
+    guard let mac = try? service.vault.root.cursorKey.mac(Self.parts(position, question)) else { return nil }
+    let text = Base64.url.encode(mac.prefix(Self.macBytes) + Array(position.utf8))
     return String(decoding: text.filter { $0 != UInt8(ascii: "=") }, as: UTF8.self)
   }
 
@@ -22,12 +22,15 @@ package struct Cursor: Sendable {
     let padding = [UInt8](repeating: UInt8(ascii: "="), count: (4 - bytes.count % 4) % 4)
     guard bytes.count <= 1024, let signed = Base64.url.decode(bytes + padding), signed.count > Self.macBytes else { return nil }
     let position = String(decoding: signed.dropFirst(Self.macBytes), as: UTF8.self)
-    guard let mac = Self.mac(position, question, service), constantTimeEqual(mac, Array(signed.prefix(Self.macBytes))) else { return nil }
+    let parts = Self.parts(position, question)
+    let isOurs = service.vault.cursorKeys.contains { key in
+      (try? key.mac(parts)).map { constantTimeEqual(Array($0.prefix(Self.macBytes)), Array(signed.prefix(Self.macBytes))) } ?? false
+    }
+    guard isOurs else { return nil }
     self.position = position
   }
 
-  private static func mac(_ position: String, _ question: [String], _ service: Service) -> [UInt8]? {
-    let parts: [MACPart] = [.text("cursor"), .text(position)] + question.map { .text($0) }
-    return (try? service.vault.root.rowMAC(parts)).map { Array($0.prefix(macBytes)) }
+  private static func parts(_ position: String, _ question: [String]) -> [MACPart] {
+    [.text("cursor"), .text(position)] + question.map { .text($0) }
   }
 }

@@ -6,66 +6,40 @@ internal import Store
 
 // Where the rows of the scoped dialect are sealed, and what their MACs cover. A column that is added to a row must be added here.
 
-extension Vault {
-  func mac(of row: TeamRow) throws(ServiceError) -> [UInt8] {
-    try rowMAC([.text("teams"), .text(row.tenant), .text(row.id), .text(row.name), .integer(row.createdAt)])
-  }
+extension TeamRow: RootSealedRow {
+  var macParts: [MACPart] { [.text("teams"), .text(tenant), .text(id), .text(name), .integer(createdAt)] }
+}
 
-  func mac(of row: ProjectRow) throws(ServiceError) -> [UInt8] {
-    try rowMAC([
-      .text("projects"), .text(row.tenant), .text(row.id), .text(row.name), .optionalText(row.team), .integer(row.createdAt),
-    ])
+extension ProjectRow: RootSealedRow {
+  var macParts: [MACPart] {
+    [.text("projects"), .text(tenant), .text(id), .text(name), .optionalText(team), .integer(createdAt)]
   }
+}
 
-  func mac(of row: AgentRow) throws(ServiceError) -> [UInt8] {
-    try rowMAC([
-      .text("agents"), .text(row.tenant), .text(row.id), .text(row.name), .text(row.description), .integer(row.createdAt),
-      .text(row.createdBy), .optionalInteger(row.disabledAt),
-    ])
+extension AgentRow: RootSealedRow {
+  var macParts: [MACPart] {
+    [
+      .text("agents"), .text(tenant), .text(id), .text(name), .text(description), .integer(createdAt), .text(createdBy),
+      .optionalInteger(disabledAt),
+    ]
   }
+}
 
-  func mac(of row: MembershipRow) throws(ServiceError) -> [UInt8] {
-    try rowMAC([
-      .text("memberships"), .text(row.tenant), .text(row.agent), .text(row.scope), .text(row.scopeID), .text(row.role),
-      .integer(row.priority), .optionalInteger(row.expiresAt), .integer(row.createdAt),
-    ])
+extension MembershipRow: RootSealedRow {
+  var macParts: [MACPart] {
+    [
+      .text("memberships"), .text(tenant), .text(agent), .text(scope), .text(scopeID), .text(role), .integer(priority),
+      .optionalInteger(expiresAt), .integer(createdAt),
+    ]
   }
+}
 
-  func mac(of row: InviteRow) throws(ServiceError) -> [UInt8] {
-    try rowMAC([
-      .text("invites"), .text(row.tenant), .text(row.id), .text(row.label), .bytes(row.digest), .text(row.memberships),
-      .integer(row.expiresAt), .integer(row.maxUses), .integer(row.uses), .integer(row.createdAt), .text(row.createdBy),
-      .optionalInteger(row.revokedAt),
-    ])
-  }
-
-  private func rowMAC(_ parts: [MACPart]) throws(ServiceError) -> [UInt8] {
-    do { return try root.rowMAC(parts) } catch { throw .internalFailure }
-  }
-
-  func verified(_ row: TeamRow) throws(ServiceError) -> TeamRow {
-    guard constantTimeEqual(try mac(of: row), row.mac) else { throw .unreadable }
-    return row
-  }
-
-  func verified(_ row: ProjectRow) throws(ServiceError) -> ProjectRow {
-    guard constantTimeEqual(try mac(of: row), row.mac) else { throw .unreadable }
-    return row
-  }
-
-  func verified(_ row: AgentRow) throws(ServiceError) -> AgentRow {
-    guard constantTimeEqual(try mac(of: row), row.mac) else { throw .unreadable }
-    return row
-  }
-
-  func verified(_ row: MembershipRow) throws(ServiceError) -> MembershipRow {
-    guard constantTimeEqual(try mac(of: row), row.mac) else { throw .unreadable }
-    return row
-  }
-
-  func verified(_ row: InviteRow) throws(ServiceError) -> InviteRow {
-    guard constantTimeEqual(try mac(of: row), row.mac) else { throw .unreadable }
-    return row
+extension InviteRow: RootSealedRow {
+  var macParts: [MACPart] {
+    [
+      .text("invites"), .text(tenant), .text(id), .text(label), .bytes(digest), .text(memberships), .integer(expiresAt),
+      .integer(maxUses), .integer(uses), .integer(createdAt), .text(createdBy), .optionalInteger(revokedAt),
+    ]
   }
 }
 
