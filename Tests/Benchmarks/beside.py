@@ -75,6 +75,7 @@ def rotations(rig):
 START = {"agent": {"kind": "Agent", "llm": {"model": "m", "api_key": "value"}}, "workspace": {"working_dir": "/w"}}
 
 
+@contextlib.contextmanager
 def root_rotations(rig):
     yield lambda: repeating(lambda: rig.coffer.coffer("root", "rotate"))
 
