@@ -54,6 +54,7 @@ let package = Package(
     module("AdminAPI", ["Service", "Store", "KeyRing", "Model", "HTTPMessages", "StrictJSON", "SecretMemory", "Threads"]),
     module("ScopedAPI", ["Service", "Model", "KeyRing", "HTTPMessages", "StrictJSON", "SecretMemory"]),
     module("Responder", ["HTTPMessages", "SecretMemory", "CFastCGI", "CShim", "Threads"]),
+    module("SocketRelay", ["HTTPMessages", "Responder", "StrictJSON", "Ciphers", "SecretMemory", "CShim", "Threads"]),
     module("Configuration", ["StrictJSON", "SecretMemory"]),
     module("EventLog", ["CShim", "Configuration", "Model", "StrictJSON", "Threads"]),
     module("Diagnosis"),
@@ -65,7 +66,8 @@ let package = Package(
     .executableTarget(
       name: "cofferd",
       dependencies: [
-        "Responder", "SettingsAPI", "ScopedAPI", "AdminAPI", "Gateway", "Service", "Store", "KeyRing", "Configuration", "EventLog",
+        "Responder", "SocketRelay", "SettingsAPI", "ScopedAPI", "AdminAPI", "Gateway", "Service", "Store", "KeyRing", "Configuration",
+        "EventLog",
         "HTTPMessages", "SecretMemory", "CShim", "Threads",
       ],
       swiftSettings: strict, linkerSettings: hardened),
@@ -95,6 +97,7 @@ let package = Package(
     tests("ScopedAPI", ["Service", "Model", "Store", "KeyRing", "HTTPMessages", "StrictJSON", "SecretMemory", "Threads"]),
     tests("AdminAPI", ["Service", "Model", "Store", "KeyRing", "HTTPMessages", "StrictJSON", "SecretMemory", "Threads"]),
     tests("Responder", ["HTTPMessages", "SecretMemory", "CShim", "Threads"]),
+    tests("SocketRelay", ["Ciphers", "HTTPMessages", "Responder", "SecretMemory", "StrictJSON", "Threads"]),
     tests("Configuration", ["SecretMemory"]),
     tests("Diagnosis", ["HTTPMessages"]),
     tests("EventLog", ["Configuration", "StrictJSON"]),

@@ -62,6 +62,7 @@ extension AdminAPI {
     text.sample("coffer_build_info", [("version", facts.release)], "1")
     text.append(figures.requests)
     text.append(figures.connections)
+    text.append(figures.sockets)
     text.append(figures.store)
     if let keys = facts.keyFigures.figures { text.append(keys, at: now) }
     text.single(
@@ -88,6 +89,13 @@ extension MetricsText {
         "coffer_http_request_duration_seconds", [("route", durations.pattern)], bounds: bounds, counts: durations.buckets,
         sum: Self.seconds(microseconds: durations.sumMicroseconds))
     }
+  }
+
+  fileprivate mutating func append(_ sockets: ServerFigures.Sockets) {
+    single("coffer_sockets_open", .gauge, "WebSockets to the agent server that are open now.", "\(sockets.open)")
+    single("coffer_sockets_opened_total", .counter, "WebSockets that were opened to the agent server.", "\(sockets.opened)")
+    single(
+      "coffer_sockets_refused_total", .counter, "WebSockets that were refused: no good key, no right, or too many.", "\(sockets.refused)")
   }
 
   fileprivate mutating func append(_ connections: ServerFigures.Connections) {

@@ -24,6 +24,19 @@ package struct ServerFigures: Sendable {
     }
   }
 
+  /// WebSockets to the agent server.
+  package struct Sockets: Sendable {
+    package let open: UInt64
+    package let opened: UInt64
+    package let refused: UInt64
+
+    package init(open: UInt64, opened: UInt64, refused: UInt64) {
+      self.open = open
+      self.opened = opened
+      self.refused = refused
+    }
+  }
+
   package struct Store: Sendable {
     package let writes: UInt64
     /// Commits by their number of writes: one number for each of `batchBounds`.
@@ -73,12 +86,14 @@ package struct ServerFigures: Sendable {
 
   package let requests: RequestFigures
   package let connections: Connections
+  package let sockets: Sockets
   package let store: Store
   package let process: Process
 
-  package init(requests: RequestFigures, connections: Connections, store: Store, process: Process) {
+  package init(requests: RequestFigures, connections: Connections, sockets: Sockets, store: Store, process: Process) {
     self.requests = requests
     self.connections = connections
+    self.sockets = sockets
     self.store = store
     self.process = process
   }

@@ -22,6 +22,15 @@ package enum SHA256 {
   package static func digest(_ bytes: [UInt8]) -> [UInt8] { unsafe digest(bytes.span.bytes) }
 }
 
+/// SHA-1: 20 bytes. For the opening handshake of WebSockets alone, where nothing hangs on it (RFC 6455, section 10.8).
+package enum SHA1 {
+  package static func digest(_ bytes: [UInt8]) -> [UInt8] {
+    var digest = [UInt8](repeating: 0, count: 20)
+    _ = unsafe bytes.withUnsafeBufferPointer { unsafe CLibcrypto.SHA1($0.baseAddress, $0.count, &digest) }
+    return digest
+  }
+}
+
 /// HMAC with SHA-256 (RFC 2104, RFC 4231): 32 bytes.
 package enum HMACSHA256 {
   package static func code(for message: [UInt8], key: SecretBytes) throws(CipherError) -> [UInt8] {

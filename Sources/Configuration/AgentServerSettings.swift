@@ -27,6 +27,10 @@ package struct AgentServerSettings: Sendable {
   package let keyFile: Setting<String>?
   /// Seconds for one exchange.
   package let deadline: Setting<Int>
+  /// The unix socket at which nginx reaches the relay for WebSockets.
+  package let relaySocket: Setting<String>
+  /// WebSockets that may be open at once.
+  package let relayLimit: Setting<Int>
   package let secrets: Setting<Secrets>
   /// Where the agent server reaches this one.
   package let lookupURL: Setting<String>
@@ -38,6 +42,12 @@ package struct AgentServerSettings: Sendable {
     keyFile = try reader.readOptional(.agentServerKeyFile, expected: "a path") { ValueReader.path($0, base: base) }
     deadline = try reader.read(.agentServerDeadline, expected: "seconds from 1 to 60", default: 60) { text in
       Int(text).flatMap { (1...60).contains($0) ? $0 : nil }
+    }
+    relaySocket = try reader.read(.relaySocket, expected: "a path", default: base + "/run/sockets.sock") {
+      ValueReader.path($0, base: base)
+    }
+    relayLimit = try reader.read(.relayLimit, expected: "a number from 1 to 100000", default: 1000) { text in
+      Int(text).flatMap { (1...100_000).contains($0) ? $0 : nil }
     }
     secrets = try reader.choice(.conversationSecrets, default: .asSent)
     lookupURL = try reader.read(.lookupURL, expected: "an http or https URL", default: "http://127.0.0.1:8099") { text in

@@ -23,6 +23,8 @@ package enum SettingName: String, Sendable, CaseIterable {
   case agentServer = "agent-server"
   case agentServerKeyFile = "agent-server-key-file"
   case agentServerDeadline = "agent-server-deadline"
+  case relaySocket = "relay-socket"
+  case relayLimit = "relay-limit"
   case conversationSecrets = "conversation-secrets"
   case conversationMinutes = "conversation-minutes"
   case lookupURL = "lookup-url"
@@ -44,7 +46,8 @@ package enum SettingName: String, Sendable, CaseIterable {
     case .webURL: "OH_WEB_URL"
     case .dir, .config, .socket, .socketMode, .controlSocket, .threads, .rootKeyFile, .rootKeyCommand, .wireKeyFile, .auditExposures,
       .auditRetentionDays, .rewrapRows, .allowedUIDs, .insecureOpen, .corsOrigins, .allowNetworkFilesystem, .agentServer,
-      .agentServerKeyFile, .agentServerDeadline, .conversationSecrets, .conversationMinutes, .lookupURL, .logFormat, .logLevel,
+      .agentServerKeyFile, .agentServerDeadline, .relaySocket, .relayLimit, .conversationSecrets, .conversationMinutes, .lookupURL,
+      .logFormat, .logLevel,
       .logRequests:
       nil
     }

@@ -37,6 +37,8 @@ extension Configuration {
     case .agentServer: row(agentServer.address) { $0.text }
     case .agentServerKeyFile: row(agentServer.keyFile) { $0 }
     case .agentServerDeadline: row(agentServer.deadline) { String($0) }
+    case .relaySocket: row(agentServer.relaySocket) { $0 }
+    case .relayLimit: row(agentServer.relayLimit) { String($0) }
     case .conversationSecrets: row(agentServer.secrets) { $0.rawValue }
     case .conversationMinutes: row(agentServer.conversationMinutes) { String($0) }
     case .lookupURL: row(agentServer.lookupURL) { $0 }

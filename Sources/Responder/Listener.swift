@@ -16,13 +16,10 @@ struct ListenerTraits: Sendable {
 /// A listening unix socket, bound so that no request meets a missing file: under a temporary name, with its final
 /// mode, then renamed over the old one. The old socket's backlog stays with the process that owns it.
 package final class Listener: Sendable {
-  let descriptor: Int32
+  package let descriptor: Int32
   let traits: ListenerTraits
   /// Peers' uids; nil lets every uid in that the file's mode lets in.
   let allowedUIDs: Set<UInt32>?
-
-  /// For tests that hand a socket over.
-  package var testDescriptor: Int32 { descriptor }
 
   private init(descriptor: Int32, traits: ListenerTraits, allowedUIDs: Set<UInt32>?) {
     self.descriptor = descriptor
@@ -83,7 +80,7 @@ package final class Listener: Sendable {
   }
 
   /// The next connection: nil when the backlog is empty.
-  enum Accepted {
+  package enum Accepted: Sendable {
     case connection(Int32)
     case empty
     /// Refused because of its uid.
@@ -92,7 +89,7 @@ package final class Listener: Sendable {
     case exhausted
   }
 
-  func accept() -> Accepted {
+  package func accept() -> Accepted {
     let descriptor = shim_accept(self.descriptor)
     guard descriptor >= 0 else {
       switch errno {

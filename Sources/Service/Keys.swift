@@ -110,6 +110,12 @@ extension Desk {
     do { return try reader.apiKey(id) } catch { throw ServiceError(error) }
   }
 
+  /// Whether a key holds now: its row is ours, and it was neither revoked nor has ended.
+  package func isGood(_ row: APIKeyRow) throws(ServiceError) -> Bool {
+    let now = service.now()
+    return try service.vault.verify(row) && row.revokedAt == nil && (row.expiresAt.map { $0 > now } ?? true)
+  }
+
   /// The keys of a tenant in order of id; rows whose MAC does not hold are refused, not listed.
   package func keys(tenant: String, after id: String, limit: Int) throws(ServiceError) -> [APIKeyRow] {
     let rows: [APIKeyRow]

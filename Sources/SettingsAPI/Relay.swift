@@ -11,7 +11,7 @@ extension SettingsAPI {
   func unserved(_ request: Request) -> Answer? {
     guard Route.isUnserved(request.target) else { return nil }
     do throws(ServiceError) {
-      let principal = try desk.authenticate(SocketKey.key(of: request))
+      let principal = try desk.authenticate(request[.sessionKey])
       info.noteRequest(at: desk.service.now())
       return guarded(principal, request) { () throws(ServiceError) in try self.relayed(request, principal) }
     } catch { return .now(Failure.response(error)) }
@@ -44,48 +44,10 @@ extension SettingsAPI {
     if try desk.needsRenewal(id, for: principal) { desk.service.renewGrants(of: id, by: principal, requestID: requestID) }
   }
 
-  /// The path as it came, without the prefix that a front end mounts this server under and without a key in the query.
+  /// The path as it came, without the prefix that a front end mounts this server under.
   private static func address(_ target: RequestTarget) -> String {
     let parts = target.rawPath.split(separator: "/", omittingEmptySubsequences: false)
     let path = parts.suffix(target.segments.count + (target.hasTrailingSlash ? 1 : 0)).joined(separator: "/")
-    let query = SocketKey.removed(from: target.rawQuery)
-    return "/" + path + (query.isEmpty ? "" : "?" + query)
-  }
-}
-
-/// A browser cannot put a header into the handshake of a WebSocket: there, and only there, the key may stand in the query
-/// (spec section 10.10).
-enum SocketKey {
-  private static let name = "session_api_key="
-
-  static func key(of request: Request) -> [UInt8]? {
-    if let key = request[.sessionKey] { return key }
-    guard Route.isSocket(request.target) else { return nil }
-    let found = request.target.rawQuery.split(separator: "&").first { $0.hasPrefix(name) }
-    return found.flatMap { decoded(Array($0.utf8.dropFirst(name.utf8.count))) }
-  }
-
-  static func removed(from query: String) -> String {
-    query.split(separator: "&").filter { !$0.hasPrefix(name) }.joined(separator: "&")
-  }
-
-  /// Percent escapes and `+` undone; nil where an escape is not whole.
-  private static func decoded(_ text: [UInt8]) -> [UInt8]? {
-    var result: [UInt8] = []
-    var index = 0
-    while index < text.count {
-      switch text[index] {
-      case UInt8(ascii: "+"): result.append(0x20)
-      case UInt8(ascii: "%"):
-        guard index + 2 < text.count, let byte = UInt8(String(decoding: text[(index + 1)...(index + 2)], as: UTF8.self), radix: 16) else {
-          return nil
-        }
-        result.append(byte)
-        index += 2
-      case let byte: result.append(byte)
-      }
-      index += 1
-    }
-    return result
+    return "/" + path + (target.rawQuery.isEmpty ? "" : "?" + target.rawQuery)
   }
 }

@@ -80,15 +80,12 @@ enum Route: Sendable {
 
   /// True where the agent server has routes and this one has none.
   static func isUnserved(_ target: RequestTarget) -> Bool {
-    if isSocket(target) { return true }
     guard target.segments.count >= 2, target.segments[0] == Array("api".utf8) else { return false }
     return unservedAreas.contains(target.segments[1])
   }
 
   /// `/api/auth` sets a cookie whose value is the key itself, which would be the agent server's.
-  static func isRelayed(_ target: RequestTarget) -> Bool { isSocket(target) || target.segments[1] != Array("auth".utf8) }
-
-  static func isSocket(_ target: RequestTarget) -> Bool { target.segments.first == Array("sockets".utf8) }
+  static func isRelayed(_ target: RequestTarget) -> Bool { target.segments[1] != Array("auth".utf8) }
 
   static func isConversation(_ target: RequestTarget) -> Bool {
     target.segments.count >= 2 && target.segments[0] == Array("api".utf8) && target.segments[1] == Array("conversations".utf8)

@@ -27,7 +27,8 @@ struct NginxFiles {
     for part in ["body", "fastcgi", "proxy", "scgi", "uwsgi"] { try Folder.make("\(run)/nginx-\(part)", mode: 0o700) }
     guard let http = Folder.read(shared + "/coffer-http.conf") else { throw Trouble("\(shared)/coffer-http.conf cannot be read") }
     let ours = try [
-      ("unix:/run/coffer/cofferd.sock", "unix:\(run)/cofferd.sock"), ("/usr/local/share/coffer/nginx/web", shared + "/web"),
+      ("unix:/run/coffer/cofferd.sock", "unix:\(run)/cofferd.sock"), ("unix:/run/coffer/sockets.sock", "unix:\(run)/sockets.sock"),
+      ("/usr/local/share/coffer/nginx/web", shared + "/web"),
     ].reduce(http) { text, change in
       guard let range = text.range(of: change.0) else { throw Trouble("\(shared)/coffer-http.conf does not name \(change.0)") }
       return text.replacingCharacters(in: range, with: change.1)

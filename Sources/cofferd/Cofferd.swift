@@ -9,7 +9,9 @@ internal import Responder
 internal import SecretMemory
 internal import Service
 internal import SettingsAPI
+internal import SocketRelay
 internal import Store
+internal import Threads
 
 /// The responder's process: reads its configuration, opens the store, serves, restarts and stops.
 ///
@@ -130,7 +132,8 @@ struct Server {
       origins: configuration.corsOrigins.value, dockerHost: configuration.dockerHost?.value, matchesPattern: matches)
     let info = ServerInfo(release: Release.version, started: Clock.milliseconds())
     let meter = Meter(patterns: Handler.patterns)
-    let gauges = Gauges(meter: meter, store: store, directory: configuration.directory.value, log: log)
+    let sockets = Locked<SocketRelay?>(nil)
+    let gauges = Gauges(meter: meter, sockets: sockets, store: store, directory: configuration.directory.value, log: log)
     let facts = AdminFacts(
       release: Release.version, started: Clock.milliseconds(), processID: getpid(), figures: { gauges.read() })
     let prefix = configuration.webURL.map { PathPrefix(url: $0.value) }
@@ -141,6 +144,8 @@ struct Server {
     ) {
       try Handler(service, cors: cors, info: info, facts: facts, prefix: prefix, conversations: conversations)
     }
+    let relay = try socketRelay(service)
+    sockets.withLock { $0 = relay }
     try? PIDFile.write(directory: configuration.directory.value)
     log.write(.started(version: Release.version, socket: configuration.socket.value, threads: threads))
     successor.tellReady()
@@ -150,6 +155,8 @@ struct Server {
     log.write(.draining)
     retention?.stop()
     keeper.stop()
+    // Long before the others: what it tells the clients takes a round trip, and they come again to the successor.
+    relay.drain(limit: 3)
     responder.drain(limit: 10)
     store.close()
     log.write(.stopped(requests: responder.figures.requests))
@@ -168,6 +175,28 @@ struct Server {
       }
     let lookups = ConversationLookups(url: settings.lookupURL.value, takesValues: settings.secrets.value == .lookup)
     return ConversationGateway(server, lookups: lookups)
+  }
+
+  private func socketRelay(_ service: Service) throws -> SocketRelay {
+    let settings = configuration.agentServer
+    let address: AgentAddress? =
+      switch settings.address?.value {
+      case .http(let origin): AgentAddress(origin: origin)
+      case .unix(let path): .unix(path)
+      case nil: nil
+      }
+    let key = try settings.keyFile.map { try KeyFile.read($0.value).withoutLineEnd }
+    let listener = try Listener.bind(
+      settings.relaySocket.value, mode: configuration.socketMode.value, allowedUIDs: configuration.allowedUIDs.map { Set($0.value) })
+    let log = log
+    let options = SocketRelay.Options(agentServer: address, key: key, limit: settings.relayLimit.value) { reply in
+      guard log.concerns(status: reply.status) else { return }
+      log.note(
+        RequestEvent(
+          requestID: reply.requestID, method: "GET", route: "/sockets/…", status: reply.status, microseconds: reply.microseconds,
+          tenant: reply.tenant, keyID: reply.keyID))
+    }
+    return try SocketRelay(listener, options) { try SocketGate(service, hasAgentServer: address != nil) }
   }
 
   private func listeners() throws -> [Listener] {

@@ -2,17 +2,21 @@ internal import AdminAPI
 internal import EventLog
 internal import Glibc
 internal import Responder
+internal import SocketRelay
 internal import Store
+internal import Threads
 
 /// Gathers what `/metrics` shows, from the parts that count and from the kernel.
 struct Gauges: Sendable {
   let meter: Meter
+  /// nil until it runs.
+  let sockets: Locked<SocketRelay?>
   let store: SQLiteStore
   let directory: String
   let log: QueuedLog
 
   func read() -> ServerFigures {
-    ServerFigures(requests: meter.requests, connections: connections, store: storeFigures, process: process)
+    ServerFigures(requests: meter.requests, connections: connections, sockets: socketFigures, store: storeFigures, process: process)
   }
 
   private var connections: ServerFigures.Connections {
@@ -21,6 +25,11 @@ struct Gauges: Sendable {
       accepted: figures.connections, open: figures.connections - min(figures.connections, figures.endedConnections),
       refusedRequests: figures.refusals, refusedRecords: figures.refusedRecords, refusedPeers: figures.refusedPeers,
       exhaustions: figures.exhaustions)
+  }
+
+  private var socketFigures: ServerFigures.Sockets {
+    let figures = sockets.withLock { $0?.figures }
+    return ServerFigures.Sockets(open: figures?.open ?? 0, opened: figures?.opened ?? 0, refused: figures?.refused ?? 0)
   }
 
   private var storeFigures: ServerFigures.Store {

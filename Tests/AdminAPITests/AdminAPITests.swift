@@ -33,6 +33,7 @@ private final class Bench {
   private static let figures = ServerFigures(
     requests: RequestFigures(counts: [.init(pattern: "/api/settings", method: "GET", status: 200, count: 5)]),
     connections: .init(accepted: 9, open: 2, refusedRequests: 3, refusedRecords: 4, refusedPeers: 5, exhaustions: 6),
+    sockets: .init(open: 21, opened: 22, refused: 23),
     store: .init(
       writes: 11, batches: [1, 2], batchBounds: [1, 8], waitingWrites: 7, auditEntries: 12, databaseBytes: 13, logBytes: 14, diskBytes: 15,
       freeDiskBytes: 16),

@@ -24,6 +24,7 @@ ALLOWED = {
     "ScopedAPI": {"HTTPMessages", "KeyRing", "Model", "SecretMemory", "Service", "StrictJSON"},
     "AdminAPI": {"HTTPMessages", "KeyRing", "Model", "SecretMemory", "Service", "Store", "StrictJSON", "Threads"},
     "Responder": {"CFastCGI", "CShim", "HTTPMessages", "SecretMemory", "Threads"},
+    "SocketRelay": {"CShim", "Ciphers", "HTTPMessages", "Responder", "SecretMemory", "StrictJSON", "Threads"},
     "Configuration": {"SecretMemory", "StrictJSON"},
     "Diagnosis": set(),
     "EventLog": {"CShim", "Configuration", "Model", "StrictJSON", "Threads"},

@@ -64,7 +64,8 @@ struct LoadingTests {
       .corsOriginRegex: "https://[a-z]+[.]example", .dockerHost: "host.docker.internal", .webURL: "https://c.example/x",
       .allowNetworkFilesystem: "true", .logFormat: "text", .logLevel: "error",
       .logRequests: "true",
-      .agentServer: "unix:/a.sock", .agentServerKeyFile: "k", .agentServerDeadline: "7", .conversationSecrets: "lookup",
+      .agentServer: "unix:/a.sock", .agentServerKeyFile: "k", .agentServerDeadline: "7", .relaySocket: "/r.sock",
+      .relayLimit: "9", .conversationSecrets: "lookup",
       .conversationMinutes: "5", .lookupURL: "http://127.0.0.1:1/",
     ]
     #expect(Set(values.keys) == Set(SettingName.allCases.filter(\.mayStandInFile)), "a setting is missing here")

@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import socket
 import threading
 import time
 
@@ -26,10 +27,17 @@ class Said:
         self.parts = parts
 
 
-class AgentServer:
-    """Listens on a free port of loopback until `close`. `answer` makes a Said of each Received."""
+class UnixServer(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_UNIX
 
-    def __init__(self, answer=None):
+    def server_bind(self):
+        self.socket.bind(self.server_address)
+
+
+class AgentServer:
+    """Listens on a free port of loopback, or on the unix socket `path`, until `close`. `answer` makes a Said of each Received."""
+
+    def __init__(self, answer=None, path=None):
         self.received = []
         self.answer = answer or (lambda request: Said(200, {"success": True}))
         owner = self
@@ -74,11 +82,11 @@ class AgentServer:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = UnixServer(path, Handler) if path else http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
         self.server.handle_error = lambda *_: None
-        self.port = self.server.server_address[1]
-        self.url = "http://127.0.0.1:%d" % self.port
+        self.port = None if path else self.server.server_address[1]
+        self.url = "unix:" + path if path else "http://127.0.0.1:%d" % self.port
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     def close(self):

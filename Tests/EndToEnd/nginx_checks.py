@@ -527,22 +527,22 @@ def relayed_request(site):
 def relayed_where_said(site):
     """The responder learns where it may name an agent server, and elsewhere no name is obeyed."""
     with relaying(site) as agent:
-        for target in ("/sockets/events/7", "/api/conversations", "/api/bash/x", CONVERSATION):
+        for target in ("/api/conversations", "/api/bash/x", CONVERSATION):
             expect(ask(site, target=target).status == 200)
         told = [request.values("COFFER_RELAY") for request in site.recorder.requests]
-        expect(told == [[b"yes"]] * 4, "told: %s" % told)
-        expect(len(agent.received) == 4)
+        expect(told == [[b"yes"]] * 3, "told: %s" % told)
+        expect(len(agent.received) == 3)
         site.recorder.forget()
         for target in ("/api/settings", "/api/conversationsx", "/api/auth/workspace-session"):
             ask(site, target=target)
         expect([request.values("COFFER_RELAY") for request in site.recorder.requests] == [[]] * 3, "told elsewhere")
-        expect(len(agent.received) == 4)
+        expect(len(agent.received) == 3)
 
 
 def relayed_handshake(site):
     """A WebSocket's handshake arrives as one."""
     with relaying(site) as agent:
-        lines = ["GET /sockets/events/7 HTTP/1.1", "Host: localhost", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: k"]
+        lines = ["GET /api/vscode/7 HTTP/1.1", "Host: localhost", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: k"]
         site.raw("\r\n".join(lines).encode() + b"\r\n\r\n", 2)
         (request,) = agent.received
         expect(request.values("Upgrade") == ["websocket"], "upgrade")
@@ -599,6 +599,87 @@ def relayed_patience(site):
     """Longer than for the responder."""
     with relaying(site, Said(body={}, delay=2)):
         expect(ask(site, target=CONVERSATION).status == 200, "cut off")
+
+
+# --- WebSockets
+
+
+class sockets:
+    """What stands where the relay does."""
+
+    def __init__(self, site, said=None):
+        self.site, self.said = site, said
+
+    def __enter__(self):
+        self.relay = AgentServer((lambda request: self.said) if self.said else None, path=self.site.relay_path)
+        os.chmod(self.site.relay_path, 0o666)
+        return self.relay
+
+    def __exit__(self, *_):
+        self.relay.close()
+        os.remove(self.site.relay_path)
+
+
+HANDSHAKE = ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: k", "Sec-WebSocket-Version: 13",
+             "Sec-WebSocket-Protocol: p", "Sec-WebSocket-Extensions: e", "X-Session-API-Key: ours"]  # fmt: skip
+
+
+def socket_handshake(site):
+    """The handshake as it was, without anything else; the responder is not asked."""
+    with sockets(site) as relay:
+        lines = ["GET /sockets/events/7?a=%41 HTTP/1.1", "Host: localhost", *HANDSHAKE, "Cookie: k=v", "X-Request-Id: theirs", "X-Other: o"]
+        body = b"GET /smuggled HTTP/1.1\r\n\r\n"
+        site.raw("\r\n".join(lines).encode() + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body, 2)
+        expect(len(relay.received) == 1, "%d requests" % len(relay.received))
+        request = relay.received[0]
+        expect((request.method, request.target, request.version) == ("GET", "/sockets/events/7?a=%41", "HTTP/1.1"), "another request")
+        for line in ["Host: localhost", *HANDSHAKE]:
+            name, value = line.split(": ")
+            expect([found.lower() for found in request.values(name)] == [value.lower()], name)
+        expect([len(value) for value in request.values("X-Request-Id")] == [32], "request id")
+        others = {name.lower() for name, _ in request.headers} - {line.split(":")[0].lower() for line in HANDSHAKE} - {"host", "x-request-id"}
+        expect(others == set(), "others: %s" % others)
+        expect(not site.recorder.requests, "the responder was asked")
+
+
+def socket_old_protocol(site):
+    with sockets(site) as relay:
+        site.raw(b"GET /sockets/events/7\r\n\r\n", 5)
+        expect(not relay.received, "passed on")
+
+
+def socket_stream(site):
+    with sockets(site, Said(parts=[b"first", b"second"], pause=2)), site.connect(5) as connection:
+        connection.sendall(head("GET", "/sockets/x"))
+        start = time.monotonic()
+        data = b""
+        while b"first" not in data:
+            piece = connection.recv(4096)
+            expect(piece, "ended")
+            data += piece
+        expect(time.monotonic() - start < 1.5, "held back")
+
+
+def socket_errors(site):
+    for status in (403, 404, 426, 502, 503):
+        with sockets(site, Said(status, {"detail": "theirs"})):
+            response = ask(site, target="/sockets/x")
+            expect(response.status == status and json.loads(response.content) == {"detail": "theirs"}, "%d was replaced" % status)
+
+
+def socket_answer_head(site):
+    fields = (("Content-Type", "application/json"), ("Set-Cookie", "k=agent-key"), ("X-Accel-Redirect", "/api/settings"))
+    with sockets(site, Said(body={"a": 1}, headers=fields)):
+        response = ask(site, target="/sockets/x")
+        expect(json.loads(response.content) == {"a": 1}, "another answer")
+        expect(response.getheader("Set-Cookie") is None, "cookie")
+        expect(not site.recorder.requests, "asked again")
+
+
+def socket_patience(site):
+    """Longer than for the responder."""
+    with sockets(site, Said(body={}, delay=2)):
+        expect(ask(site, target="/sockets/x").status == 200, "cut off")
 
 
 # --- slow and many clients

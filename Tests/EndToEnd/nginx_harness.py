@@ -19,6 +19,7 @@ import warnings
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "nginx"
 SHIPPED_SOCKET = "/run/coffer/cofferd.sock"
+SHIPPED_RELAY = "/run/coffer/sockets.sock"
 SHIPPED_WEB = "/usr/local/share/coffer/nginx/web"
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 
@@ -132,6 +133,7 @@ class Nginx:
         self.folder = tempfile.mkdtemp(prefix="coffer-nginx-")
         self.plain, self.tls = free_port(), free_port()
         self.socket_path = socket_path or os.path.join(self.folder, "upstream.sock")
+        self.relay_path = os.path.join(self.folder, "sockets.sock")
         files = {
             "http.conf": (SHIPPED / "coffer-http.conf").read_text(),
             "server.conf": (SHIPPED / "coffer-server.conf").read_text(),
@@ -139,11 +141,14 @@ class Nginx:
         }
         if files["http.conf"].count(SHIPPED_SOCKET) != 1:
             raise ValueError("coffer-http.conf must name the socket exactly once")
+        if files["http.conf"].count(SHIPPED_RELAY) != 1:
+            raise ValueError("coffer-http.conf must name the relay's socket exactly once")
         if files["http.conf"].count(SHIPPED_WEB) != 1:
             raise ValueError("coffer-http.conf must name the folder of files for browsers exactly once")
         for planted in [change] if isinstance(change, Change) else change or []:
             planted.apply(files)
-        files["http.conf"] = files["http.conf"].replace(SHIPPED_SOCKET, self.socket_path).replace(SHIPPED_WEB, str(SHIPPED / "web"))
+        files["http.conf"] = files["http.conf"].replace(SHIPPED_SOCKET, self.socket_path).replace(SHIPPED_RELAY, self.relay_path)
+        files["http.conf"] = files["http.conf"].replace(SHIPPED_WEB, str(SHIPPED / "web"))
         for name in ("http.conf", "server.conf"):
             self._write(name, files[name])
         server = files["server"]

@@ -54,6 +54,7 @@ modules=(
   test_canary
   test_canary_secrets
   test_conversations
+  test_sockets
   test_clients
   test_environment_files
   test_scan

@@ -197,20 +197,12 @@ class StartTests(ConversationTestCase):
         self.assertEqual(status, 501)
         self.assertNotIn(UPSTREAM_KEY, repr(headers) + repr(body))
 
-    def test_a_socket_s_key_may_stand_in_its_query(self):
+    def test_a_key_in_the_query_is_none(self):
         key = self.coffer.create_key("frontend")
         nobody = self.coffer.client(None)
         self.addCleanup(nobody.close)
-        target = "/sockets/events/%s?resend_mode=all" % ID
-        self.assertEqual(nobody("GET", target).status, 401)
-        self.assertEqual(nobody("GET", target + "&session_api_key=wrong").status, 401)
         self.assertEqual(nobody("GET", "/api/conversations/search?session_api_key=" + key).status, 401)
         self.assertEqual(self.agent.received, [])
-        self.assertEqual(nobody("GET", target + "&session_api_key=" + key).status, 200)
-        self.assertEqual(self.last().target, target)
-        self.assertEqual(self.last().values("X-Session-API-Key"), [UPSTREAM_KEY])
-        log = pathlib.Path(self.coffer.folder, "run", "access.log").read_text() + self.coffer.output()
-        self.assertNotIn(key, log)
 
     def test_nothing_is_written_down(self):
         texts = ["canary-%02d-%s" % (number, os.urandom(12).hex()) for number in range(4)]
@@ -444,7 +436,7 @@ class TroubleTests(ConversationTestCase):
 class WithoutTests(CofferTestCase):
     def test_without_an_agent_server(self):
         for method, target in (("POST", "/api/conversations"), ("GET", "/api/conversations/search"), ("DELETE", "/api/conversations/" + ID),
-                               ("GET", "/api/bash/x"), ("GET", "/sockets/events/" + ID)):  # fmt: skip
+                               ("GET", "/api/bash/x")):  # fmt: skip
             answer = self.ask(method, target, {} if method == "POST" else None)
             self.assertEqual(answer.status, 501, target)
             self.assertIn("agent-server", answer.json()["exception"])

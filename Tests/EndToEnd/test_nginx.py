@@ -207,6 +207,33 @@ ROWS = [
     ],
     instead(SERVER, "proxy_ignore_headers", r"(?<=proxy_ignore_headers     )X-Accel-Redirect ", "", checks.relayed_steering),
     row("proxy_read_timeout", checks.relayed_patience),
+    # WebSockets
+    instead(SERVER, "sockets: HTTP/0.9", r"(?<=location \^~ /sockets/ {\n)    if \(\$server_protocol[^}]*}", "", checks.socket_old_protocol, own_default=True),
+    *[
+        instead(SERVER, "sockets: " + name, r"^    %s +%s;" % (name, value), "", check)
+        for name, value, check in [
+            ("proxy_set_header Content-Length", '""', checks.socket_handshake),
+            ("proxy_set_header X-Request-Id(?= +.request_id;\n    proxy_set_header X-Session-API-Key +.http)", ".request_id", checks.socket_handshake),
+            ("proxy_set_header X-Session-API-Key", ".http_x_session_api_key", checks.socket_handshake),
+            ("proxy_set_header Sec-WebSocket-Key", "[^;]*", checks.socket_handshake),
+            ("proxy_set_header Sec-WebSocket-Version", "[^;]*", checks.socket_handshake),
+            ("proxy_set_header Sec-WebSocket-Protocol", "[^;]*", checks.socket_handshake),
+            ("proxy_set_header Sec-WebSocket-Extensions", "[^;]*", checks.socket_handshake),
+            ("proxy_set_header Upgrade", ".http_upgrade", checks.socket_handshake),
+            ("proxy_set_header Connection", ".coffer_connection", checks.socket_handshake),
+            ("proxy_http_version", "1.1", checks.socket_handshake),
+            ("proxy_buffering", "off", checks.socket_stream),
+            ("proxy_intercept_errors", "off", checks.socket_errors),
+            ("proxy_hide_header", "Set-Cookie", checks.socket_answer_head),
+            ("proxy_ignore_headers", "X-Accel-Redirect [^;]*", checks.socket_answer_head),
+            ("proxy_read_timeout", "3600s", checks.socket_patience),
+        ]
+    ],
+    instead(SERVER, "sockets: Host", r"(?<=proxy_pass_request_body  off;\n)    proxy_set_header Host [^;]*;", "", checks.socket_handshake),
+    *[
+        instead(SERVER, "sockets: " + name, r"^    %s +off;" % name, "", checks.socket_handshake, under="")
+        for name in ("proxy_pass_request_headers", "proxy_pass_request_body")
+    ],
     # the module for browsers
     row("root", checks.sealing_module),
     instead(SERVER, "types", r"^    types +{ }", "", checks.sealing_module),

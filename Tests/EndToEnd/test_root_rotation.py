@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import random
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -214,19 +215,27 @@ class RootRotationTests(RootTestCase):
 
 
 class RootKillTests(RootTestCase):
+    def start(self):
+        return subprocess.Popen(
+            [str(binaries() / "coffer"), "root", "rotate", "--dir", self.coffer.folder], env=self.coffer.environment,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+
     def test_changes_that_are_killed_leave_a_key_that_fits(self):
-        """T52: kill -9 at random moments of a change of the root key; everything reads at each restart."""
+        """T52: kill -9 at random moments of a change of the root key, of cofferd and of coffer by turns; everything reads afterwards."""
         before, changes = self.reads(), 0
-        for _ in range(ROUNDS):
+        for number in range(ROUNDS):
             old = self.key_id()
-            change = subprocess.Popen(
-                [str(binaries() / "coffer"), "root", "rotate", "--dir", self.coffer.folder], env=self.coffer.environment,
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+            if number % 2 == 0:
+                change, victim = self.start(), self.coffer.responder()
+            else:
+                self.stop()
+                change = self.start()
+                victim = change.pid
             time.sleep(random.uniform(0, 0.06))
-            self.ask.close()
-            self.mine.client.close()
-            self.coffer.kill_responder()
+            os.kill(victim, signal.SIGKILL)
             change.wait(30)
+            self.stop()
+            self.coffer.up()
             self.assertEqual(self.reads(), before)
             changes += self.key_id() != old
         self.rotate_root()

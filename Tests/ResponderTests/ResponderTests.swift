@@ -210,7 +210,7 @@ enum Thread {
 
   @Test func anInheritedSocketIsServed() throws {
     let listener = try Listener.bind(path, mode: 0o600)
-    let inherited = try #require(Listener.inherited(listener.testDescriptor))
+    let inherited = try #require(Listener.inherited(listener.descriptor))
     let responder = try Responder(threads: 1, listeners: [inherited]) { EchoHandler() }
     defer { responder.stop() }
     #expect(try Peer(path).send("/a").status == "200")
