@@ -10,8 +10,11 @@ import tempfile
 import time
 import unittest
 
-from coffer_harness import SECRET_KEY, Coffer
-from nginx_harness import ROOT, free_port
+os.environ["OPENHANDS_SUPPRESS_BANNER"] = "1"
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+
+from coffer_harness import SECRET_KEY, Coffer  # noqa: E402
+from nginx_harness import ROOT, free_port  # noqa: E402
 
 sys.path[:0] = [str(ROOT / "Tests" / "RealServer"), str(ROOT / "Tests" / "Conformance")]
 from behind_coffer import UPSTREAM_KEY, agent_server  # noqa: E402
@@ -48,6 +51,31 @@ class RealConversationTests(unittest.TestCase):
             capture_output=True, text=True, timeout=200, check=False)  # fmt: skip
         self.assertEqual(result.returncode, 0, result.stdout[-2000:] + result.stderr[-2000:])
         self.assertIn("all steps passed", result.stdout)
+
+    def test_the_client_library_runs_a_conversation(self):
+        """RemoteConversation, unchanged: it waits for the socket's first event, with its key in the first frame, and then for more."""
+        from openhands.sdk import LLM, Agent, RemoteConversation
+        from openhands.sdk.workspace import RemoteWorkspace
+
+        model = MockLLM().start()
+        self.addCleanup(model.stop)
+        backend = self.coffer.client()
+        self.addCleanup(backend.close)
+        agent = Agent(llm=LLM(model="openai/gpt-4o", api_key="value-model-key", base_url=model.url + "/v1", usage_id="test"), tools=[])
+        workspace = RemoteWorkspace(
+            host="http://127.0.0.1:%d" % self.coffer.port, api_key=self.coffer.create_key("frontend"), working_dir=self.work)  # fmt: skip
+        seen = []
+        conversation = RemoteConversation(agent=agent, workspace=workspace, callbacks=[seen.append], visualizer=None)
+        try:
+            conversation.send_message("Say hello.")
+            conversation.run(timeout=60)
+            self.assertEqual(conversation.state.execution_status.value, "finished")
+            self.assertIn("MessageEvent", {type(event).__name__ for event in seen})
+        finally:
+            conversation.close()
+        self.assertEqual(set(model.state.keys), {"Bearer value-model-key"})
+        text = self.coffer.command("metrics", "--dir", self.coffer.folder).stdout
+        self.assertRegex(text, r"\ncoffer_sockets_opened_total [1-9]")
 
     def test_an_agent_looks_up_what_a_frontend_brought(self):
         """With a key that reads no plaintext: an agent profile's model and a value of the frontend's reach the agent's shell."""
