@@ -17,6 +17,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "EndToEnd")
 from agent_server import AgentServer, Said  # noqa: E402
 from figures import Bound, in_turns  # noqa: E402
 from nginx_harness import free_port  # noqa: E402
+from web_sockets import Client as WebSocket  # noqa: E402
+from web_sockets import SocketAgent, echo  # noqa: E402
 
 
 class Beside:
@@ -106,6 +108,42 @@ def conversations(url):
 
 
 @contextlib.contextmanager
+def sockets(rig):
+    """Two hundred WebSockets at the relay, on each of which a message goes to the agent server and back every second."""
+    agent = SocketAgent(echo)
+
+    def talk(clients, stopping):
+        while not stopping.wait(1):
+            for client in clients:
+                client.send("a message of some length, as an event of a conversation has it")
+            for client in clients:
+                client.receive()
+
+    @contextlib.contextmanager
+    def company():
+        place = os.path.join(rig.coffer.store, "run", "sockets.sock")
+        clients = [WebSocket(place, "/sockets/events/x", rig.coffer.session) for _ in range(200)]
+        if any(client.status != 101 for client in clients):
+            raise RuntimeError("a socket was refused")
+        stopping = threading.Event()
+        thread = threading.Thread(target=talk, args=(clients, stopping))
+        thread.start()
+        try:
+            yield
+        finally:
+            stopping.set()
+            thread.join()
+            for client in clients:
+                client.close()
+
+    try:
+        with rig.coffer.with_options("--agent-server=" + agent.address):
+            yield company
+    finally:
+        agent.close()
+
+
+@contextlib.contextmanager
 def gone():
     yield "http://127.0.0.1:%d" % free_port()
 
@@ -138,6 +176,8 @@ BESIDES = [
     Beside("starts of conversations, the agent server gone", conversations(gone), bound=Bound(2.0, most=True)),
     Beside("starts of conversations, the agent server frozen", conversations(frozen), bound=Bound(2.0, most=True)),
     Beside("starts of conversations, the agent server answering 1 GB", conversations(flooding), bound=Bound(2.0, most=True)),
+    Beside("two hundred WebSockets, each with a message a second", sockets, bound=Bound(1.2, most=True)),
+    Beside("two hundred WebSockets, each with a message a second", sockets, row="GET a secret"),
     Beside("backups, one after the other", backups),
     Beside("verification of the store, again and again", verification),
     Beside("backups, one after the other", backups, row="PUT a secret"),

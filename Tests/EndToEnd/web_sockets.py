@@ -75,12 +75,12 @@ class Peer:
 
 
 class Client(Peer):
-    """Opens a socket. `status` is that of the handshake; `body` what came with a refusal."""
+    """Opens a socket at a port of loopback, or at a unix socket. `status` is that of the handshake; `body` what came with a refusal."""
 
-    def __init__(self, port, target, headers=(), timeout=20, upgrade=True):
-        super().__init__(socket.create_connection(("127.0.0.1", port), timeout=timeout), masks=True)
+    def __init__(self, place, target, headers=(), timeout=20, upgrade=True):
+        super().__init__(self.connected(place, timeout), masks=True)
         nonce = base64.b64encode(os.urandom(16))
-        lines = ["GET %s HTTP/1.1" % target, "Host: 127.0.0.1:%d" % port]
+        lines = ["GET %s HTTP/1.1" % target, "Host: localhost"]
         if upgrade:
             lines += ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: " + nonce.decode()]
         self.connection.sendall("\r\n".join(lines + ["%s: %s" % header for header in headers] + ["", ""]).encode())
@@ -93,6 +93,15 @@ class Client(Peer):
             assert fields["sec-websocket-accept"] == expected, fields
         else:
             self.body = self.take(int(fields.get("content-length", 0)))
+
+    @staticmethod
+    def connected(place, timeout):
+        if isinstance(place, int):
+            return socket.create_connection(("127.0.0.1", place), timeout=timeout)
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(timeout)
+        connection.connect(place)
+        return connection
 
     def __enter__(self):
         return self
