@@ -50,7 +50,7 @@ let package = Package(
     module("Store", ["CSQLite", "CShim", "Threads"]),
     module("Service", ["CShim", "Model", "Store", "KeyRing", "Ciphers", "SecretMemory", "StrictJSON", "Threads"]),
     module("HTTPMessages", ["SecretMemory"]),
-    module("SettingsAPI", ["Service", "Model", "Gateway", "HTTPMessages", "StrictJSON", "SecretMemory"]),
+    module("SettingsAPI", ["Service", "Model", "Gateway", "HTTPMessages", "StrictJSON", "SecretMemory", "Threads"]),
     module("AdminAPI", ["Service", "Store", "KeyRing", "Model", "HTTPMessages", "StrictJSON", "SecretMemory", "Threads"]),
     module("ScopedAPI", ["Service", "Model", "KeyRing", "HTTPMessages", "StrictJSON", "SecretMemory"]),
     module("Responder", ["HTTPMessages", "SecretMemory", "CFastCGI", "CShim", "Threads"]),

@@ -7,7 +7,7 @@ package struct AgentServerSettings: Sendable {
     case unix(String)
 
     /// As it is written in the configuration.
-    var text: String {
+    package var text: String {
       switch self {
       case .http(let origin): origin
       case .unix(let path): "unix:" + path
@@ -22,9 +22,19 @@ package struct AgentServerSettings: Sendable {
     case lookup
   }
 
+  /// One of several.
+  package struct Named<Value: Sendable & Equatable>: Sendable, Equatable {
+    /// Empty when there is only one and it was given none.
+    package let name: String
+    package let value: Value
+
+    func text(_ value: (Value) -> String) -> String { name.isEmpty ? value(self.value) : "\(name)=\(value(self.value))" }
+  }
+
   /// nil: there is none.
-  package let address: Setting<Address>?
-  package let keyFile: Setting<String>?
+  package let servers: Setting<[Named<Address>]>?
+  /// One without a name is for all of them.
+  package let keyFiles: Setting<[Named<String>]>?
   /// Seconds for one exchange.
   package let deadline: Setting<Int>
   /// The unix socket at which nginx reaches the relay for WebSockets.
@@ -38,8 +48,12 @@ package struct AgentServerSettings: Sendable {
   package let conversationMinutes: Setting<Int>
 
   init(_ reader: ValueReader, base: String) throws(ConfigurationError) {
-    address = try reader.readOptional(.agentServer, expected: "http://HOST:PORT without a path, or unix:/PATH", Self.address)
-    keyFile = try reader.readOptional(.agentServerKeyFile, expected: "a path") { ValueReader.path($0, base: base) }
+    servers = try reader.readOptional(
+      .agentServer, expected: "http://HOST:PORT without a path, or unix:/PATH; or several as NAME=ADDRESS between blanks or commas"
+    ) { text in Self.named(text, Self.address) }
+    keyFiles = try reader.readOptional(.agentServerKeyFile, expected: "a path, or several as NAME=PATH between blanks or commas") { text in
+      Self.named(text) { ValueReader.path($0, base: base) }
+    }
     deadline = try reader.read(.agentServerDeadline, expected: "seconds from 1 to 60", default: 60) { text in
       Int(text).flatMap { (1...60).contains($0) ? $0 : nil }
     }
@@ -56,6 +70,26 @@ package struct AgentServerSettings: Sendable {
     conversationMinutes = try reader.read(.conversationMinutes, expected: "minutes from 1 to 43200", default: 720) { text in
       Int(text).flatMap { (1...43200).contains($0) ? $0 : nil }
     }
+  }
+
+  /// The file with the key of the server of that name.
+  package func keyFile(for name: String) -> String? {
+    keyFiles?.value.first { $0.name == name || $0.name.isEmpty }?.value
+  }
+
+  /// One value without a name, or several with names that differ: small letters, digits and dashes.
+  private static func named<Value>(_ text: String, _ value: (String) -> Value?) -> [Named<Value>]? {
+    func parts(_ text: Substring) -> (name: Substring, rest: Substring)? {
+      let name = text.prefix { "abcdefghijklmnopqrstuvwxyz0123456789-".contains($0) }
+      guard !name.isEmpty, name.utf8.count <= 32, text[name.endIndex...].hasPrefix("=") else { return nil }
+      return (name, text[name.endIndex...].dropFirst())
+    }
+    guard parts(text[...]) != nil else { return value(text).map { [Named(name: "", value: $0)] } }
+    let list = ValueReader.list(text) { part in
+      parts(part).flatMap { name, rest in value(String(rest)).map { Named(name: String(name), value: $0) } }
+    }
+    guard let list, Set(list.map(\.name)).count == list.count else { return nil }
+    return list
   }
 
   private static func address(_ text: String) -> Address? {

@@ -34,8 +34,8 @@ extension Configuration {
     case .dockerHost: row(dockerHost) { $0 }
     case .webURL: row(webURL) { $0 }
     case .allowNetworkFilesystem: row(allowsNetworkFilesystem) { String($0) }
-    case .agentServer: row(agentServer.address) { $0.text }
-    case .agentServerKeyFile: row(agentServer.keyFile) { $0 }
+    case .agentServer: row(agentServer.servers) { list in list.map { $0.text(\.text) }.joined(separator: ", ") }
+    case .agentServerKeyFile: row(agentServer.keyFiles) { list in list.map { $0.text(\.self) }.joined(separator: ", ") }
     case .agentServerDeadline: row(agentServer.deadline) { String($0) }
     case .relaySocket: row(agentServer.relaySocket) { $0 }
     case .relayLimit: row(agentServer.relayLimit) { String($0) }

@@ -23,6 +23,10 @@ package struct DepartingRequest: Sendable {
   package let body: SecretBytes
   /// The token made for it; nil when nothing in it is looked up.
   package let keyID: String?
+  /// The name of the agent server that the conversation has; nil when it was asked for none.
+  package let agentServer: String?
+  /// It was given to that agent server just now.
+  package let isPlaced: Bool
   /// The texts that were opened here: no answer may show them.
   package let opened: [JSONString]
   /// Every secret text of the body: no refusal may show one.
@@ -95,19 +99,26 @@ extension Desk {
 extension Service {
   /// Records what was opened for a conversation and makes the token for what it looks up; the request may leave once
   /// `completion` is called.
+  ///
+  /// - Parameter agentServer: the agent server's name for a new conversation, unless it has one already; nil = nothing is chosen.
   package func depart(
-    _ request: ConversationRequest, _ action: StaticString, lookups: ConversationLookups, for principal: Principal, requestID: String,
+    _ request: ConversationRequest, _ action: StaticString, lookups: ConversationLookups, agentServer: String? = nil,
+    for principal: Principal, requestID: String,
     completion: @escaping @Sendable (Result<DepartingRequest, ServiceError>) -> Void
   ) {
     write(
       { transaction in
         var event = AuditEvent(action, subject: request.conversation, details: Self.details(request))
         let (body, key) = try self.withLookups(request, lookups, &event, for: principal, in: transaction)
+        let (server, placed) =
+          try agentServer.map { try self.place(request.conversation, at: $0, tenant: principal.tenant, in: transaction) } ?? (nil, nil)
+        event.rows += placed.map { [$0] } ?? []
         try self.record(event, by: principal, requestID: requestID, in: transaction)
         var bytes = JSONValue.object(body.body).serialized()
         defer { erase(&bytes) }
         return DepartingRequest(
-          conversation: request.conversation, body: SecretBytes(copying: bytes), keyID: key?.id,
+          conversation: request.conversation, body: SecretBytes(copying: bytes), keyID: key?.id, agentServer: server,
+          isPlaced: placed != nil,
           opened: request.opened.map(\.text) + (key.map { [$0.token] } ?? []), secrets: (request.secrets + body.secrets).map(\.text),
           launchedProfile: request.launchedProfile)
       }, completion: completion)

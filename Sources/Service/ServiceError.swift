@@ -114,5 +114,5 @@ package enum Obstacle: Sendable, Equatable {
 
 /// What the settings dialect keeps by name or id.
 package enum NamedThing: Sendable, Equatable {
-  case mcpServer, profile, agentProfile, agentProfileID, connection, workspace, workspaceParent
+  case mcpServer, profile, agentProfile, agentProfileID, connection, workspace, workspaceParent, agentServer
 }

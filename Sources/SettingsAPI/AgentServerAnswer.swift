@@ -15,12 +15,12 @@ struct AgentServerAnswer {
 
   /// - Parameter isStart: 200 then means that the conversation was there already and the request was not looked at.
   init(
-    _ result: Result<GatewayReply, GatewayFailure>, _ conversations: ConversationGateway, for request: DepartingRequest? = nil,
+    _ result: Result<GatewayReply, GatewayFailure>, _ gateway: Gateway, for request: DepartingRequest? = nil,
     isStart: Bool = false
   ) {
     switch result {
     case .failure(let failure):
-      response = Self.response(failure, deadline: conversations.gateway.server.deadline)
+      response = Self.response(failure, deadline: gateway.server.deadline)
       isInVain = failure == .busy || failure == .unreachable || failure == .notSent
     case .success(let reply):
       response = Self.response(reply, for: request)

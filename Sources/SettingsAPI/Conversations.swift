@@ -5,13 +5,13 @@ internal import SecretMemory
 package import Service
 internal import StrictJSON
 
-/// The agent server behind this one, and how its conversations come to their secrets.
+/// The agent servers behind this one, and how their conversations come to their secrets.
 package struct ConversationGateway: Sendable {
-  let gateway: Gateway
+  package let servers: AgentServers
   let lookups: ConversationLookups
 
-  package init(_ server: AgentServer, lookups: ConversationLookups) {
-    gateway = Gateway(server)
+  package init(_ servers: AgentServers, lookups: ConversationLookups) {
+    self.servers = servers
     self.lookups = lookups
   }
 }
@@ -24,8 +24,11 @@ extension SettingsAPI {
     guard let conversations else { return .now(Self.noAgentServer) }
     return try withBody(request) { body throws(ServiceError) in
       let start = try self.desk.starting(body, for: principal)
-      let target = "/api/conversations" + (request.target.rawQuery.isEmpty ? "" : "?" + request.target.rawQuery)
-      return self.departing(start, "conversation.start", to: target, conversations, request, principal)
+      let wanted = try AgentServerQuery.named(in: request.target.rawQuery, conversations)
+      let query = AgentServerQuery.removed(from: request.target.rawQuery)
+      let target = "/api/conversations" + (query.isEmpty ? "" : "?" + query)
+      let server = wanted ?? conversations.servers.choice(for: start.conversation)
+      return self.departing(start, "conversation.start", to: target, at: server, isStart: true, conversations, request, principal)
     }
   }
 
@@ -33,9 +36,11 @@ extension SettingsAPI {
     try principal.demand(.converse)
     guard let conversations else { return .now(Self.noAgentServer) }
     let id = try conversation(parameters)
+    let server = try agentServer(of: id, conversations, principal)
     return try withBody(request) { body throws(ServiceError) in
       let secrets = try self.desk.addingSecrets(body, to: id, for: principal)
-      return self.departing(secrets, "conversation.secrets", to: "/api/conversations/\(id)/secrets", conversations, request, principal)
+      return self.departing(
+        secrets, "conversation.secrets", to: "/api/conversations/\(id)/secrets", at: server, conversations, request, principal)
     }
   }
 
@@ -43,9 +48,11 @@ extension SettingsAPI {
     try principal.demand(.converse)
     guard let conversations else { return .now(Self.noAgentServer) }
     let id = try conversation(parameters)
+    let server = try agentServer(of: id, conversations, principal)
     return try withBody(request) { body throws(ServiceError) in
       let model = try self.desk.switching(body, of: id, for: principal)
-      return self.departing(model, "conversation.switch_llm", to: "/api/conversations/\(id)/switch_llm", conversations, request, principal)
+      return self.departing(
+        model, "conversation.switch_llm", to: "/api/conversations/\(id)/switch_llm", at: server, conversations, request, principal)
     }
   }
 
@@ -54,6 +61,7 @@ extension SettingsAPI {
     try principal.demand(.converse)
     guard let conversations else { return .now(Self.noAgentServer) }
     let id = try conversation(parameters)
+    let server = try agentServer(of: id, conversations, principal)
     return try withBody(request) { body throws(ServiceError) in
       let place: [ValidationIssue.Step] = ["body", "profile_name"]
       guard let object = body.object else { throw .invalidBody([.notObject(["body"])]) }
@@ -61,11 +69,11 @@ extension SettingsAPI {
       guard let name = given.string?.text else { throw .invalidBody([.notText(place)]) }
       if let model = try self.desk.switching(toProfile: name, of: id, for: principal) {
         return self.departing(
-          model, "conversation.switch_llm", to: "/api/conversations/\(id)/switch_llm", conversations, request, principal)
+          model, "conversation.switch_llm", to: "/api/conversations/\(id)/switch_llm", at: server, conversations, request, principal)
       }
       return .later { send in
-        conversations.gateway.send("POST", "/api/conversations/\(id)/switch_profile", body: request.body, requestID: request.id) {
-          send(AgentServerAnswer($0, conversations).response)
+        server.gateway.send("POST", "/api/conversations/\(id)/switch_profile", body: request.body, requestID: request.id) {
+          send(AgentServerAnswer($0, server.gateway).response)
         }
       }
     }
@@ -76,12 +84,17 @@ extension SettingsAPI {
     try principal.demand(.converse)
     guard let conversations else { return .now(Self.noAgentServer) }
     let id = try conversation(parameters)
+    let server = try agentServer(of: id, conversations, principal)
     let service = desk.service
     return .later { send in
       service.revokeConversation(id, "conversation.delete", by: principal, requestID: request.id) { result in
         if case .failure(let error) = result { return send(Failure.response(error)) }
-        conversations.gateway.send("DELETE", "/api/conversations/\(id)", body: nil, requestID: request.id) {
-          send(AgentServerAnswer($0, conversations).response)
+        server.gateway.send("DELETE", "/api/conversations/\(id)", body: nil, requestID: request.id) { result in
+          // Gone there, or never there: until then a repeated deletion must find its way.
+          if case .success(let reply) = result, (200..<300).contains(reply.status) || reply.status == 404, conversations.servers.areNamed {
+            service.displace(id, by: principal, requestID: request.id)
+          }
+          send(AgentServerAnswer(result, server.gateway).response)
         }
       }
     }
@@ -105,22 +118,42 @@ extension SettingsAPI {
     return id
   }
 
+  /// The agent server that a conversation is at.
+  func agentServer(of conversation: String, _ conversations: ConversationGateway, _ principal: Principal) throws(ServiceError)
+    -> AgentServers.Named
+  {
+    guard conversations.servers.areNamed, let name = try desk.agentServer(of: conversation, for: principal) else {
+      return conversations.servers.first
+    }
+    guard let server = conversations.servers.named(name) else { throw .absent(.agentServer, name) }
+    return server
+  }
+
   /// Sends the request once its audit entry is durable, and takes its token back when it came to nothing.
+  ///
+  /// - Parameter chosen: the conversation's agent server; for a start the one that it gets unless it has one.
   private func departing(
-    _ conversation: ConversationRequest, _ action: StaticString, to target: String, _ conversations: ConversationGateway,
-    _ request: Request, _ principal: Principal
+    _ conversation: ConversationRequest, _ action: StaticString, to target: String, at chosen: AgentServers.Named, isStart: Bool = false,
+    _ conversations: ConversationGateway, _ request: Request, _ principal: Principal
   ) -> Answer {
     let service = desk.service
+    let place = isStart && conversations.servers.areNamed ? chosen.name : nil
     return .later { send in
-      service.depart(conversation, action, lookups: conversations.lookups, for: principal, requestID: request.id) { result in
+      service.depart(
+        conversation, action, lookups: conversations.lookups, agentServer: place, for: principal, requestID: request.id
+      ) { result in
         let departing: DepartingRequest
         switch result {
         case .success(let ready): departing = ready
         case .failure(let error): return send(Failure.response(error))
         }
-        conversations.gateway.send("POST", target, body: departing.body, requestID: request.id) { result in
-          let answer = AgentServerAnswer(
-            result, conversations, for: departing, isStart: target.hasPrefix("/api/conversations?") || target == "/api/conversations")
+        guard let server = departing.agentServer.map({ conversations.servers.named($0) }) ?? chosen else {
+          return send(Failure.response(.absent(.agentServer, departing.agentServer ?? "")))
+        }
+        server.gateway.send("POST", target, body: departing.body, requestID: request.id) { result in
+          let answer = AgentServerAnswer(result, server.gateway, for: departing, isStart: isStart)
+          // A repeated start may go to another.
+          if answer.isInVain, departing.isPlaced { service.displace(departing.conversation, by: principal, requestID: request.id) }
           if answer.isInVain, let keyID = departing.keyID {
             service.withdraw(keyID, of: departing.conversation, by: principal, requestID: request.id)
           }
@@ -134,4 +167,21 @@ extension SettingsAPI {
     501,
     "This server keeps settings and secrets and has no agent server behind it; name one with agent-server in coffer.conf, COFFER_AGENT_SERVER or coffer up --agent-server"
   )
+}
+
+/// `agent_server=NAME` in a query: one of several agent servers, for a start or for what belongs to no conversation.
+enum AgentServerQuery {
+  private static let name = "agent_server="
+
+  /// nil when the query names none.
+  static func named(in query: String, _ conversations: ConversationGateway) throws(ServiceError) -> AgentServers.Named? {
+    guard let found = query.split(separator: "&").first(where: { $0.hasPrefix(name) }) else { return nil }
+    let wanted = String(found.dropFirst(name.utf8.count))
+    guard let server = conversations.servers.named(wanted) else { throw .absent(.agentServer, wanted) }
+    return server
+  }
+
+  static func removed(from query: String) -> String {
+    query.split(separator: "&").filter { !$0.hasPrefix(name) }.joined(separator: "&")
+  }
 }

@@ -92,6 +92,7 @@ enum Failure {
     case .connection: "Provider connection '\(name)' not found"
     case .workspace: "Workspace not found"
     case .workspaceParent: "Workspace parent not found"
+    case .agentServer: "No agent server '\(name)' is configured here"
     }
   }
 
@@ -101,7 +102,7 @@ enum Failure {
     case .profile: "Profile '\(name)' already exists"
     case .agentProfile, .agentProfileID: "Agent profile '\(name)' already exists"
     case .connection: "Provider connection '\(name)' already exists"
-    case .workspace, .workspaceParent: "It exists already"
+    case .workspace, .workspaceParent, .agentServer: "It exists already"
     }
   }
 
@@ -110,7 +111,7 @@ enum Failure {
     case .profile: "Profile limit reached (\(limit)). Delete a profile before saving a new one."
     case .agentProfile, .agentProfileID: "Agent profile limit reached (\(limit)). Delete a profile before saving a new one."
     case .connection: "Provider connection limit reached (\(limit)). Delete one before adding another."
-    case .mcpServer, .workspace, .workspaceParent: "At most \(limit) of these may be kept."
+    case .mcpServer, .workspace, .workspaceParent, .agentServer: "At most \(limit) of these may be kept."
     }
   }
 
@@ -119,7 +120,8 @@ enum Failure {
     case .connection:
       "Provider connection cannot be deleted while it is \(users.joined(separator: " and ")). Update those references before deleting it."
     case .profile: "LLM profile is referenced by \(users.count) agent profile(s): \(users.joined(separator: ", "))"
-    case .mcpServer, .agentProfile, .agentProfileID, .workspace, .workspaceParent: "It is in use: \(users.joined(separator: ", "))"
+    case .mcpServer, .agentProfile, .agentProfileID, .workspace, .workspaceParent, .agentServer:
+      "It is in use: \(users.joined(separator: ", "))"
     }
   }
 

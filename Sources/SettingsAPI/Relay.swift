@@ -27,7 +27,7 @@ extension SettingsAPI {
       return .now(Failure.server(501, "nginx does not relay to the agent server; use the nginx files of this release"))
     }
     try renew(request.target, principal, request.id)
-    let server = conversations.gateway.server
+    let server = try self.server(for: request.target, conversations, principal).gateway.server
     var headers: [(name: StaticString, value: String)] = [
       ("X-Accel-Redirect", "@coffer_agent_server"), ("X-Coffer-Agent-Server", server.proxyAddress(Self.address(request.target))),
     ]
@@ -36,6 +36,17 @@ extension SettingsAPI {
         ("X-Coffer-Agent-Key", key.withBytes { bytes in unsafe bytes.withUnsafeBytes { unsafe String(decoding: $0, as: UTF8.self) } }))
     }
     return .now(Response(status: .ok, headers: headers))
+  }
+
+  /// The one that the query names, that the conversation is at, or the first.
+  private func server(for target: RequestTarget, _ conversations: ConversationGateway, _ principal: Principal) throws(ServiceError)
+    -> AgentServers.Named
+  {
+    if let named = try AgentServerQuery.named(in: target.rawQuery, conversations) { return named }
+    guard Route.isConversation(target), target.segments.count >= 3, let id = UUIDText.canonical(target.segments[2]) else {
+      return conversations.servers.first
+    }
+    return try agentServer(of: id, conversations, principal)
   }
 
   /// Whoever steers a conversation keeps its tokens alive.
@@ -48,6 +59,7 @@ extension SettingsAPI {
   private static func address(_ target: RequestTarget) -> String {
     let parts = target.rawPath.split(separator: "/", omittingEmptySubsequences: false)
     let path = parts.suffix(target.segments.count + (target.hasTrailingSlash ? 1 : 0)).joined(separator: "/")
-    return "/" + path + (target.rawQuery.isEmpty ? "" : "?" + target.rawQuery)
+    let query = AgentServerQuery.removed(from: target.rawQuery)
+    return "/" + path + (query.isEmpty ? "" : "?" + query)
   }
 }

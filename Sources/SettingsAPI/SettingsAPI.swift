@@ -52,6 +52,7 @@ package final class SettingsAPI {
       return .now(Failure.response(.methodNotAllowed, "Method Not Allowed", headers: [("Allow", allow)]))
     case .trailingSlash: return .now(redirect(request))
     case .found(let route, let parameters):
+      if case .ready = route, let answer = readyForOperators(request) { return answer }
       if route.isOpen { return .now(openAnswer(route)) }
       info.noteRequest(at: desk.service.now())
       do throws(ServiceError) {

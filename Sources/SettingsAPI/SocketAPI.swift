@@ -1,3 +1,4 @@
+internal import Gateway
 package import HTTPMessages
 internal import Model
 package import Service
@@ -6,19 +7,19 @@ package import Service
 /// or of the first frame.
 package final class SocketAPI {
   package enum Judgement {
-    /// `address`: the agent server's path and query, without a key.
-    case admitted(tenant: String, keyID: String, address: String)
+    /// `address`: the agent server's path and query, without a key; `server`: which one it is, from 0.
+    case admitted(tenant: String, keyID: String, address: String, server: Int)
     /// None was given: it may come in the first frame.
     case keyWanted
     case refused(Status, String)
   }
 
   private let desk: Desk
-  private let hasAgentServer: Bool
+  private let conversations: ConversationGateway?
 
-  package init(desk: Desk, hasAgentServer: Bool) {
+  package init(desk: Desk, conversations: ConversationGateway?) {
     self.desk = desk
-    self.hasAgentServer = hasAgentServer
+    self.conversations = conversations
   }
 
   /// - Parameters:
@@ -28,7 +29,7 @@ package final class SocketAPI {
     guard target.segments.first == Array("sockets".utf8), target.segments.allSatisfy(\.isPlainSegment) else {
       return .refused(Status(404), "Not Found")
     }
-    guard hasAgentServer else { return .refused(Status(501), "No agent server is configured (agent-server)") }
+    guard let conversations else { return .refused(Status(501), "No agent server is configured (agent-server)") }
     let key = frame ?? header ?? Self.queryKey(target.rawQuery)
     try? desk.turnBegins()
     defer { desk.turnEnds() }
@@ -40,8 +41,11 @@ package final class SocketAPI {
         return .refused(Status(403), "Forbidden")
       }
       try renew(target, principal, requestID)
-      return .admitted(tenant: principal.tenant, keyID: principal.keyID, address: Self.address(target))
+      let server = try server(for: target, conversations, principal)
+      return .admitted(
+        tenant: principal.tenant, keyID: principal.keyID, address: Self.address(target), server: conversations.servers.index(of: server))
     } catch {
+      if case .absent(.agentServer, _) = error { return .refused(Status(404), "No agent server of that name is configured") }
       if case .unauthenticated = error { return key == nil ? .keyWanted : .refused(Status(403), "Forbidden") }
       return .refused(Failure.response(error).status, "The key cannot be checked now")
     }
@@ -59,6 +63,17 @@ package final class SocketAPI {
     }
   }
 
+  private func server(for target: RequestTarget, _ conversations: ConversationGateway, _ principal: Principal) throws(ServiceError)
+    -> AgentServers.Named
+  {
+    if let named = try AgentServerQuery.named(in: target.rawQuery, conversations) { return named }
+    guard conversations.servers.areNamed, target.segments.count >= 3, let id = UUIDText.canonical(target.segments[2]),
+      let name = try desk.agentServer(of: id, for: principal)
+    else { return conversations.servers.first }
+    guard let server = conversations.servers.named(name) else { throw .absent(.agentServer, name) }
+    return server
+  }
+
   /// Whoever listens to a conversation keeps its tokens alive.
   private func renew(_ target: RequestTarget, _ principal: Principal, _ requestID: String) throws(ServiceError) {
     guard target.segments.count >= 3, let id = UUIDText.canonical(target.segments[2]) else { return }
@@ -74,7 +89,8 @@ package final class SocketAPI {
   }
 
   private static func address(_ target: RequestTarget) -> String {
-    let query = target.rawQuery.split(separator: "&").filter { !$0.hasPrefix(keyName) }.joined(separator: "&")
+    let query = AgentServerQuery.removed(from: target.rawQuery).split(separator: "&").filter { !$0.hasPrefix(keyName) }.joined(
+      separator: "&")
     return target.rawPath + (query.isEmpty ? "" : "?" + query)
   }
 

@@ -169,7 +169,7 @@ internal import SecretMemory
   private func takeHandshake(_ socket: RelayedSocket) {
     switch Handshake.read(socket.early[...]) {
     case .incomplete: return
-    case .refused where shared.options.agentServer == nil: refuse(socket, 501, Self.noAgentServer)
+    case .refused where shared.options.agentServers.isEmpty: refuse(socket, 501, Self.noAgentServer)
     case .refused(let status): refuse(socket, status, "This address speaks WebSocket (RFC 6455) alone")
     case .handshake(let handshake):
       socket.requestID = handshake.requestID
@@ -241,7 +241,8 @@ internal import SecretMemory
   // MARK: - The agent server's side
 
   private func admit(_ socket: RelayedSocket, _ pass: SocketPass) {
-    guard let address = shared.options.agentServer else { return refuse(socket, 501, Self.noAgentServer) }
+    guard shared.options.agentServers.indices.contains(pass.agentServer) else { return refuse(socket, 501, Self.noAgentServer) }
+    let address = shared.options.agentServers[pass.agentServer].address
     guard sockets.values.count(where: { $0.pass != nil }) < shared.options.limit else {
       return refuse(socket, 503, "Too many sockets are open; try again")
     }
@@ -284,9 +285,10 @@ internal import SecretMemory
   }
 
   private func greet(_ socket: RelayedSocket) {
-    guard let pass = socket.pass, let address = shared.options.agentServer else { return remove(socket) }
+    guard let pass = socket.pass else { return remove(socket) }
+    let server = shared.options.agentServers[pass.agentServer]
     let request = Handshake.request(
-      pass.address, host: address.host, nonce: socket.nonce, offers: socket.offers, key: shared.options.key)
+      pass.address, host: server.address.host, nonce: socket.nonce, offers: socket.offers, key: server.key)
     let waiting = Array(socket.toUpstream.contents)
     socket.toUpstream = ByteQueue()
     socket.toUpstream.append(request + waiting)

@@ -7,8 +7,11 @@ package struct SocketPass: Sendable {
   package let keyID: String
   /// The agent server's path and query: no key in them.
   package let address: String
+  /// Which of the agent servers, from 0.
+  package let agentServer: Int
 
-  package init(tenant: String, keyID: String, address: String) {
+  package init(tenant: String, keyID: String, address: String, agentServer: Int) {
+    self.agentServer = agentServer
     self.tenant = tenant
     self.keyID = keyID
     self.address = address

@@ -9,18 +9,17 @@ internal import Threads
 /// query or first frame, and the agent server sees its own key alone.
 package final class SocketRelay: Sendable {
   package struct Options: Sendable {
-    /// nil: there is no agent server, and every socket is refused.
-    package let agentServer: AgentAddress?
-    /// Its own session key; no client ever sees it.
-    package let key: SecretBytes?
+    /// Where they are, and their own session keys, which no client ever sees. Without any every socket is refused.
+    package let agentServers: [(address: AgentAddress, key: SecretBytes?)]
     /// Sockets that may be open at once.
     package let limit: Int
     /// Called on the relay's thread for every handshake: it must not wait.
     package let onReply: @Sendable (SocketReply) -> Void
 
-    package init(agentServer: AgentAddress?, key: SecretBytes?, limit: Int, onReply: @escaping @Sendable (SocketReply) -> Void = { _ in }) {
-      self.agentServer = agentServer
-      self.key = key
+    package init(
+      agentServers: [(address: AgentAddress, key: SecretBytes?)], limit: Int, onReply: @escaping @Sendable (SocketReply) -> Void = { _ in }
+    ) {
+      self.agentServers = agentServers
       self.limit = limit
       self.onReply = onReply
     }

@@ -63,7 +63,8 @@ internal import Glibc
     return (first.job, first.since)
   }
 
-  private static func milliseconds() -> Int64 {
+  /// Monotonic.
+  package static func milliseconds() -> Int64 {
     var time = timespec()
     unsafe clock_gettime(CLOCK_MONOTONIC, &time)
     return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000

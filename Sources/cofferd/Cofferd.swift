@@ -144,7 +144,7 @@ struct Server {
     ) {
       try Handler(service, cors: cors, info: info, facts: facts, prefix: prefix, conversations: conversations)
     }
-    let relay = try socketRelay(service)
+    let relay = try socketRelay(service, conversations)
     sockets.withLock { $0 = relay }
     try? PIDFile.write(directory: configuration.directory.value)
     log.write(.started(version: Release.version, socket: configuration.socket.value, threads: threads))
@@ -166,37 +166,40 @@ struct Server {
   /// nil when no agent server is configured.
   private func conversationGateway() throws -> ConversationGateway? {
     let settings = configuration.agentServer
-    guard let address = settings.address?.value else { return nil }
-    let key = try settings.keyFile.map { try KeyFile.read($0.value).withoutLineEnd }
-    let server =
-      switch address {
-      case .http(let origin): AgentServer(origin: origin, key: key, deadline: settings.deadline.value)
-      case .unix(let path): AgentServer(unixSocket: path, key: key, deadline: settings.deadline.value)
-      }
+    guard let named = settings.servers?.value else { return nil }
+    let servers = try named.map { entry in
+      let key = try settings.keyFile(for: entry.name).map { try KeyFile.read($0).withoutLineEnd }
+      let server =
+        switch entry.value {
+        case .http(let origin): AgentServer(origin: origin, key: key, deadline: settings.deadline.value)
+        case .unix(let path): AgentServer(unixSocket: path, key: key, deadline: settings.deadline.value)
+        }
+      return (entry.name, server)
+    }
     let lookups = ConversationLookups(url: settings.lookupURL.value, takesValues: settings.secrets.value == .lookup)
-    return ConversationGateway(server, lookups: lookups)
+    return ConversationGateway(AgentServers(servers), lookups: lookups)
   }
 
-  private func socketRelay(_ service: Service) throws -> SocketRelay {
+  private func socketRelay(_ service: Service, _ conversations: ConversationGateway?) throws -> SocketRelay {
     let settings = configuration.agentServer
-    let address: AgentAddress? =
-      switch settings.address?.value {
-      case .http(let origin): AgentAddress(origin: origin)
-      case .unix(let path): .unix(path)
-      case nil: nil
+    let servers = try conversations?.servers.all.map { named in
+      let server = named.gateway.server
+      guard let address = server.unixSocket.map({ .unix($0) }) ?? server.origin.flatMap(AgentAddress.init) else {
+        throw ResponderError.system("agent-server", EINVAL)
       }
-    let key = try settings.keyFile.map { try KeyFile.read($0.value).withoutLineEnd }
+      return (address: address, key: server.key)
+    }
     let listener = try Listener.bind(
       settings.relaySocket.value, mode: configuration.socketMode.value, allowedUIDs: configuration.allowedUIDs.map { Set($0.value) })
     let log = log
-    let options = SocketRelay.Options(agentServer: address, key: key, limit: settings.relayLimit.value) { reply in
+    let options = SocketRelay.Options(agentServers: servers ?? [], limit: settings.relayLimit.value) { reply in
       guard log.concerns(status: reply.status) else { return }
       log.note(
         RequestEvent(
           requestID: reply.requestID, method: "GET", route: "/sockets/…", status: reply.status, microseconds: reply.microseconds,
           tenant: reply.tenant, keyID: reply.keyID))
     }
-    return try SocketRelay(listener, options) { try SocketGate(service, hasAgentServer: address != nil) }
+    return try SocketRelay(listener, options) { try SocketGate(service, conversations) }
   }
 
   private func listeners() throws -> [Listener] {

@@ -20,7 +20,7 @@ ALLOWED = {
     "Service": {"CShim", "Ciphers", "KeyRing", "Model", "SecretMemory", "Store", "StrictJSON", "Threads"},
     "HTTPMessages": {"SecretMemory"},
     "Gateway": {"HTTPClient", "SecretMemory", "Threads"},
-    "SettingsAPI": {"Gateway", "HTTPMessages", "Model", "SecretMemory", "Service", "StrictJSON"},
+    "SettingsAPI": {"Gateway", "HTTPMessages", "Model", "SecretMemory", "Service", "StrictJSON", "Threads"},
     "ScopedAPI": {"HTTPMessages", "KeyRing", "Model", "SecretMemory", "Service", "StrictJSON"},
     "AdminAPI": {"HTTPMessages", "KeyRing", "Model", "SecretMemory", "Service", "Store", "StrictJSON", "Threads"},
     "Responder": {"CFastCGI", "CShim", "HTTPMessages", "SecretMemory", "Threads"},

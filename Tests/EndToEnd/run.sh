@@ -55,6 +55,7 @@ modules=(
   test_canary_secrets
   test_conversations
   test_sockets
+  test_agent_servers
   test_clients
   test_environment_files
   test_scan

@@ -76,8 +76,13 @@ struct Operation {
   private static let exposure: JSONValue = [
     "name": "X-Expose-Secrets", "in": "header", "required": false,
     "description": "How secrets are shown: redacted when absent, as tokens, or in the clear. Case and outer blanks do not matter.",
-    "schema": ["type": "string", "enum": ["", "encrypted", "plaintext", "true"]],
+    "schema": ["type": "string", "pattern": .string(JSONString(exposurePattern))],
   ]
+  /// A regular expression of JSON Schema knows no case that does not matter.
+  private static let exposurePattern =
+    "^[ \\t]*("
+    + ["encrypted", "plaintext", "true", ""].map { word in word.map { "[\($0)\($0.uppercased())]" }.joined() }.joined(separator: "|")
+    + ")[ \\t]*$"
   private static let ifNoneMatch: JSONValue = header("If-None-Match", "Entity tags; 304 when one is the stored version's.")
   private static let ifMatch: JSONValue = header("If-Match", "Entity tags; 412 when none is the stored version's, whatever else it may be.")
   private static let path: JSONValue = [

@@ -5,7 +5,14 @@ extension Schemas {
   /// Probes, the settings document, form schemas, secrets.
   static let settings: KeyValuePairs<JSONString, JSONValue> = [
     "Alive": answer(["status": constant("ok")]),
-    "Ready": answer(["status": constant("ready")]),
+    "Ready": described(
+      "With a key that may start conversations, and where there are agent servers, also how each of them is.",
+      answer(
+        [
+          "status": constant("ready"),
+          "agent_servers": list(
+            answer(["name": orNull(string), "status": ["enum": ["ok", "refused", "unreachable", "silent", "garbled", "busy"]]])),
+        ], optional: ["agent_servers"])),
     "Description": object(["openapi": string], required: ["openapi"]),
     "ServerInfo": answer([
       "uptime": duration, "idle_time": duration, "title": string, "version": string, "sdk_version": string, "tools_version": string,

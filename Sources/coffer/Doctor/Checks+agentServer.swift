@@ -9,15 +9,15 @@ extension Checks {
   /// Seconds that the agent server has for each of two answers.
   private static let patience = 5
 
-  /// The agent server behind this one: whether it is there and takes the key. Nothing when none is configured.
+  /// The agent servers behind this one: whether each is there and takes its key. Nothing when none is configured.
   static func agentServer(_ configuration: Configuration) -> [Finding] {
-    let settings = configuration.agentServer
-    guard let address = settings.address?.value else { return [] }
+    configuration.agentServer.servers?.value.map { finding($0.name, $0.value, configuration.agentServer) } ?? []
+  }
+
+  private static func finding(_ name: String, _ address: AgentServerSettings.Address, _ settings: AgentServerSettings) -> Finding {
     var key: SecretBytes?
-    if let file = settings.keyFile?.value {
-      do throws(KeyFile.Failure) { key = try KeyFile.read(file).withoutLineEnd } catch {
-        return [Finding(.keyFile, .wrong, error.message)]
-      }
+    if let file = settings.keyFile(for: name) {
+      do throws(KeyFile.Failure) { key = try KeyFile.read(file).withoutLineEnd } catch { return Finding(.keyFile, .wrong, error.message) }
     }
     var options = HTTPClient.Options(deadline: patience, connectDeadline: patience, maximumBody: 64 << 10)
     var origin = "http://localhost"
@@ -25,14 +25,8 @@ extension Checks {
     case .http(let url): origin = url
     case .unix(let path): options.unixSocket = path
     }
-    return [answer(HTTPClient(options), origin, key).judged(settings.address.map { shown($0.value) } ?? "", hasKey: key != nil)]
-  }
-
-  private static func shown(_ address: AgentServerSettings.Address) -> String {
-    switch address {
-    case .http(let url): url
-    case .unix(let path): "unix:" + path
-    }
+    let shown = name.isEmpty ? address.text : "\(name) at \(address.text)"
+    return answer(HTTPClient(options), origin, key).judged(shown, hasKey: key != nil)
   }
 
   private static func answer(_ client: HTTPClient, _ origin: String, _ key: SecretBytes?) -> AgentServerAnswer {
