@@ -3,6 +3,11 @@ import Testing
 
 @testable import Configuration
 
+/// What every refused `agent-server` is told.
+private let agentServerForms =
+  "--agent-server must be http://HOST:PORT without a path, or unix:/PATH; "
+  + "or several as NAME=ADDRESS between blanks or commas"
+
 struct RefusalTests {
   private static let canary = "c4n4ry-v4lue"
 
@@ -31,12 +36,12 @@ struct RefusalTests {
     (["--cors-origins=c4n4ry-v4lue"], "--cors-origins must be origins (scheme://host:port) between blanks or commas"),
     (["--cors-origins=https://a.example/c4n4ry"], "--cors-origins must be origins (scheme://host:port) between blanks or commas"),
     (["--web-url=ftp://c4n4ry-v4lue"], "--web-url must be an http or https URL"),
-    (["--agent-server=c4n4ry-v4lue"], "--agent-server must be http://HOST:PORT without a path, or unix:/PATH; or several as NAME=ADDRESS between blanks or commas"),
-    (["--agent-server=https://c4n4ry-v4lue"], "--agent-server must be http://HOST:PORT without a path, or unix:/PATH; or several as NAME=ADDRESS between blanks or commas"),
-    (["--agent-server=http://c4n4ry:v4lue@h"], "--agent-server must be http://HOST:PORT without a path, or unix:/PATH; or several as NAME=ADDRESS between blanks or commas"),
-    (["--agent-server=http://h:1/c4n4ry-v4lue"], "--agent-server must be http://HOST:PORT without a path, or unix:/PATH; or several as NAME=ADDRESS between blanks or commas"),
-    (["--agent-server=unix:c4n4ry-v4lue"], "--agent-server must be http://HOST:PORT without a path, or unix:/PATH; or several as NAME=ADDRESS between blanks or commas"),
-    (["--agent-server=unix:/c4n4ry:v4lue"], "--agent-server must be http://HOST:PORT without a path, or unix:/PATH; or several as NAME=ADDRESS between blanks or commas"),
+    (["--agent-server=c4n4ry-v4lue"], agentServerForms),
+    (["--agent-server=https://c4n4ry-v4lue"], agentServerForms),
+    (["--agent-server=http://c4n4ry:v4lue@h"], agentServerForms),
+    (["--agent-server=http://h:1/c4n4ry-v4lue"], agentServerForms),
+    (["--agent-server=unix:c4n4ry-v4lue"], agentServerForms),
+    (["--agent-server=unix:/c4n4ry:v4lue"], agentServerForms),
     (["--agent-server-deadline=61"], "--agent-server-deadline must be seconds from 1 to 60"),
     (["--conversation-minutes=0"], "--conversation-minutes must be minutes from 1 to 43200"),
     (["--conversation-secrets=c4n4ry-v4lue"], "--conversation-secrets must be one of as-sent, lookup"),

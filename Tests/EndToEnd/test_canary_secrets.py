@@ -220,6 +220,11 @@ class ScopedSecretTests(ScopedTestCase):
         self.assertEqual(Alerts(self).figure() - before, 60)
         self.assertEqual(self.operator("GET", self.below("canaries"))[0]["alerts"], 60)
         self.assertEqual(len(Alerts(self).entries(self.tenant)), 60)
+        # A second later it tells of the next one again.
+        time.sleep(1.1)
+        alerts = Alerts(self)
+        self.reader.call("GET", self.reader.path("acme") + "/fields/f")
+        alerts.new(1)
 
     def test_the_mark_follows_the_secret_until_it_is_destroyed(self):
         self.operator("PUT", self.below_mark)
