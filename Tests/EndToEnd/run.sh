@@ -18,7 +18,7 @@ module() {
   ran=$(sed -n 's/^Ran \([0-9]*\) tests\{0,1\} in .*/\1/p' "$report" | tail -1)
   if [ $status -eq 0 ] && [ -n "$ran" ]; then
     passed=$((passed + ran))
-    grep -E '^Ran |skipped|COFFER_SEED=' "$report"
+    grep -E '^Ran |skipped|COFFER_SEED=| reached: ' "$report"
   else
     bad=$(grep -E '^(FAIL|ERROR): ' "$report" | awk '{print $2}' | sort -u | wc -l)
     [ "$bad" -gt 0 ] || bad=1
@@ -62,6 +62,7 @@ modules=(
   test_doctor
   test_looking_inside
   test_parallel
+  test_histories
   test_readme
   test_restart
   test_crash
@@ -98,7 +99,7 @@ replay() {
   local counts status command=$1
   shift
   # cofferd refuses COFFER_ variables it does not know.
-  timeout 900 env -u COFFER_BIN -u COFFER_ROUNDS -u COFFER_ROUNDS_RESTART -u COFFER_ROUNDS_ROTATION -u COFFER_VALUES "$PYTHON" Tests/Conformance/replay.py --decided Tests/Conformance/decided.json --spawn "$command" "$@" \
+  timeout 900 env $(compgen -e COFFER_ | sed 's/^/-u /') "$PYTHON" Tests/Conformance/replay.py --decided Tests/Conformance/decided.json --spawn "$command" "$@" \
     >"$report" 2>&1
   status=$?
   cat "$report"
