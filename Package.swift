@@ -40,6 +40,7 @@ let package = Package(
     .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
     .systemLibrary(name: "CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     .target(name: "CShim"),
+    .target(name: "CErasingHeap"),
 
     module("SecretMemory", ["CLibcrypto"]),
     module("Ciphers", ["SecretMemory", "CLibcrypto"]),
@@ -68,7 +69,7 @@ let package = Package(
       dependencies: [
         "Responder", "SocketRelay", "SettingsAPI", "ScopedAPI", "AdminAPI", "Gateway", "Service", "Store", "KeyRing", "Configuration",
         "EventLog",
-        "HTTPMessages", "SecretMemory", "CShim", "Threads",
+        "HTTPMessages", "SecretMemory", "CShim", "CErasingHeap", "Threads",
       ],
       swiftSettings: strict, linkerSettings: hardened),
     .executableTarget(
@@ -76,7 +77,7 @@ let package = Package(
       dependencies: [
         "Service", "Store", "Model", "KeyRing", "Ciphers", "Configuration", "Diagnosis", "EnvironmentFiles", "FastCGIClient",
         "HTTPClient", "AdminAPI",
-        "HTTPMessages", "StrictJSON", "SecretMemory", "CShim", "Threads",
+        "HTTPMessages", "StrictJSON", "SecretMemory", "CShim", "CErasingHeap", "Threads",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict, linkerSettings: hardened),

@@ -46,10 +46,10 @@ struct NginxFiles {
     return """
       \(user)daemon off;
       worker_processes auto;
-      worker_rlimit_nofile 16384;
+      worker_rlimit_nofile 40000;
       pid \(run)/nginx.pid;
       error_log stderr warn;
-      events { worker_connections 4096; }
+      events { worker_connections 16384; }
       http {
         client_body_temp_path \(run)/nginx-body;
         fastcgi_temp_path \(run)/nginx-fastcgi;

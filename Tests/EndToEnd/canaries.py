@@ -74,3 +74,19 @@ def search_processes(pids, texts):
                 continue
             findings += ["%s of %d: %s" % (name, pid, finding) for finding in search(data, texts)]
     return findings
+
+
+def counts_in_memory(pid, texts):
+    """How often each of the texts (bytes) stands in the memory of a process that it can write to; needs the rights to look."""
+    counts = dict.fromkeys(texts, 0)
+    with open("/proc/%d/maps" % pid, encoding="ascii") as maps, open("/proc/%d/mem" % pid, "rb", 0) as memory:
+        for line in maps:
+            extent, rights = line.split()[:2]
+            if not rights.startswith("rw"):
+                continue
+            start, end = (int(part, 16) for part in extent.split("-"))
+            memory.seek(start)
+            data = memory.read(end - start)
+            for text in texts:
+                counts[text] += data.count(text)
+    return counts

@@ -1,6 +1,7 @@
-"""T60 and T63: a value of every secret field and every key is found nowhere but where it was asked
+"""T60, T63 and T64: a value of every secret field and every key is found nowhere but where it was asked
 for, whatever goes wrong on the way."""
 
+import base64
 import json
 import os
 import pathlib
@@ -12,7 +13,8 @@ import unittest
 
 import canaries
 import fastcgi
-from coffer_harness import SECRET_SETTINGS, Client, CofferTestCase, at, leaves, secret_paths
+from coffer_harness import SECRET_KEY, SECRET_SETTINGS, Client, CofferTestCase, at, leaves, secret_paths
+from scoped_harness import ScopedTestCase
 
 KEYS = {"OH_SECRET_KEY": "canary-wire-key-0f3a9b77c1d24e58", "OH_SESSION_API_KEYS_0": "canary-session-key-7c1d24e5890f3a9b"}
 
@@ -192,6 +194,55 @@ class CanaryTests(CofferTestCase):
         met = {status for _, status, _ in self.bodies}
         self.assertLessEqual({400, 401, 404, 405, 412, 413, 415, 422}, met)
         self.assertFalse({status for status in met if status >= 500}, "a client's mistake is not the server's")
+
+
+@unittest.skipIf(os.geteuid() != 0, "needs root to look into a process")
+class MemoryTests(ScopedTestCase):
+    """T64: a second after the last answer the memory of cofferd holds no value, and the root key once."""
+
+    def test_no_value_stays_in_memory(self):
+        texts = []
+        settings = planted(SECRET_SETTINGS, texts)
+        self.patch({"agent_settings_diff": settings})
+        for mode in (None, "encrypted", "plaintext"):
+            self.settings(mode)
+        for number in range(20):
+            texts.append("canary-secret-%s" % os.urandom(12).hex())
+            self.put("CANARY%d" % number, texts[-1])
+            self.assertEqual(self.value("CANARY%d" % number).decode(), texts[-1])
+        texts.append("canary-profile-%s" % os.urandom(12).hex())
+        self.assertEqual(self.ask("POST", "/api/profiles/CANARY", {"llm": {"model": "m", "api_key": texts[-1]}}).status, 201)
+        self.assertEqual(self.ask("POST", "/api/profiles/CANARY/activate").status, 200)
+        # What is refused does not stay either.
+        texts.append("canary-refused-%s" % os.urandom(12).hex())
+        self.assertEqual(self.ask("PATCH", "/api/settings", {"agent_settings_diff": {"llm": {"num_retries": texts[-1]}}}).status, 422)
+        self.assertEqual(self.ask("PUT", "/api/settings/secrets", ('{"name": "%s' % texts[-1]).encode()).status, 422)
+        texts += self.scoped()
+        texts.append(self.coffer.keys["sessionKey"])
+        self.ask.close()
+        time.sleep(1)
+        counts = canaries.counts_in_memory(self.coffer.responder(), [text.encode() for text in texts])
+        self.assertEqual({text: count for text, count in counts.items() if count}, {})
+        root = base64.b64decode(pathlib.Path(self.coffer.folder, "keys", "root.key").read_text(encoding="ascii").split()[2])
+        wire = SECRET_KEY.encode()
+        counts = canaries.counts_in_memory(self.coffer.responder(), [root, wire])
+        self.assertEqual(counts[root], 1)
+        # It is in the environment, so that a search that sees nothing is none.
+        self.assertGreater(counts[wire], 0)
+        print("\nT64 reached: %d values and keys, 0 copies; the root key once" % len(texts))
+
+    def scoped(self):
+        """A plaintext field, the text of a data key, minted and opened, and the agent's own key."""
+        agent = self.agent()
+        value = "canary-field-%s" % os.urandom(12).hex()
+        agent.call("PUT", agent.path("s"), {"fields": [{"key": "p", "sensitivity": "plaintext", "value": value}]})
+        agent.call("GET", agent.path("s"))
+        minted = agent.mint("s", "f")
+        envelope = agent.store("s", "f", b"sealed", minted)
+        agent.call("GET", agent.path("s") + "/fields/f")
+        opened = agent.unwrap("s", "f", envelope)
+        agent.client.close()
+        return [value, minted["plaintextKey"], opened["plaintextKey"], agent.key]
 
 
 class KeyLeafTests(unittest.TestCase):

@@ -1,6 +1,6 @@
 """Kills, wrong keys and full disks: an acknowledged write is there, and nothing else is touched.
 
-COFFER_ROUNDS sets the rounds of T20 (25 by default)."""
+COFFER_ROUNDS sets the rounds of T20 (25 by default), COFFER_CUTS those of T21 (10), COFFER_FAULTS those of T22 (10)."""
 
 import contextlib
 import hashlib
@@ -8,6 +8,8 @@ import http.client
 import os
 import pathlib
 import random
+import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -17,6 +19,8 @@ import unittest
 from coffer_harness import CofferTestCase
 
 ROUNDS = int(os.environ.get("COFFER_ROUNDS", "25"))
+CUTS = int(os.environ.get("COFFER_CUTS", "10"))
+FAULTS = int(os.environ.get("COFFER_FAULTS", "10"))
 NOT_ANSWERED = (OSError, http.client.HTTPException)
 
 
@@ -53,32 +57,45 @@ class Writer(threading.Thread):
                 time.sleep(0.005)
 
 
-class KillTests(CofferTestCase):
-    def test_no_acknowledged_write_is_lost(self):
-        """T20."""
-        for round_number in range(ROUNDS):
-            writers = [Writer(self.coffer, round_number * 4 + number) for number in range(4)]
-            for writer in writers:
-                writer.start()
-            time.sleep(random.uniform(0.05, 0.5))
-            self.assertLess(self.coffer.kill_responder(), 10)
+class WritersTestCase(CofferTestCase):
+    @contextlib.contextmanager
+    def writers(self, round_number):
+        """Four that write while the body runs."""
+        writers = [Writer(self.coffer, round_number * 4 + number) for number in range(4)]
+        for writer in writers:
+            writer.start()
+        try:
+            yield writers
+        finally:
             for writer in writers:
                 writer.stopping.set()
             for writer in writers:
                 writer.join(20)
                 writer.ask.close()
+
+    def check(self, acknowledged, attempted, ask=None):
+        for name, value in acknowledged.items():
+            stored = self.value(name, ask).decode()
+            # an unanswered later write may have happened; a torn or an older value may not be there
+            self.assertTrue(stored == value or stored in attempted[name], "%s lost its acknowledged value" % name)
+
+
+class KillTests(WritersTestCase):
+    def test_no_acknowledged_write_is_lost(self):
+        """T20."""
+        count = 0
+        for round_number in range(ROUNDS):
+            with self.writers(round_number) as writers:
+                time.sleep(random.uniform(0.05, 0.5))
+                self.assertLess(self.coffer.kill_responder(), 10)
             self.ask.close()
             with self.subTest(round=round_number):
                 for writer in writers:
-                    self.check(writer)
+                    self.check(writer.acknowledged, writer.attempted)
+                    count += len(writer.acknowledged)
         verdict = self.coffer.command("audit", "verify", "--dir", self.coffer.folder).stdout
         self.assertNotIn("false", verdict)
-
-    def check(self, writer):
-        for name, value in writer.acknowledged.items():
-            stored = self.value(name).decode()
-            # an unanswered later write may have happened; a torn or an older value may not be there
-            self.assertTrue(stored == value or stored in writer.attempted[name], "%s lost its acknowledged value" % name)
+        print("\nT20 reached: %d kills, %d secrets looked at, 0 acknowledged writes lost" % (ROUNDS, count))
 
     def test_acknowledged_writes_are_audited(self):
         for number in range(20):
@@ -88,6 +105,113 @@ class KillTests(CofferTestCase):
         subjects = [str(entry) for entry in self.coffer.audit()]
         for number in range(20):
             self.assertTrue(any("AUDITED_%d'" % number in subject for subject in subjects), number)
+
+
+class FaultTests(WritersTestCase):
+    """T22: a call to the disk fails, and every later one too."""
+
+    def test_what_was_not_written_is_not_acknowledged(self):
+        ended = 0
+        for round_number in range(FAULTS):
+            call = random.choice(("fdatasync", "fdatasync", "pwrite64"))
+            when = random.randrange(1, 60)
+            self.ask.close()
+            with self.subTest(call=call, when=when), self.writers(round_number) as writers:
+                pid = self.coffer.responder()
+                with failing(pid, call, when):
+                    end = time.monotonic() + 10
+                    while running(pid) and time.monotonic() < end:
+                        time.sleep(0.02)
+                    ended += not running(pid)
+                with contextlib.suppress(AssertionError):
+                    self.coffer.stop()
+                self.coffer.up()
+                for writer in writers:
+                    writer.stopping.set()
+                    writer.join(20)
+                    self.check(writer.acknowledged, writer.attempted)
+        self.assertEqual(ended, FAULTS, "a process went on with a store that cannot be written")
+        self.coffer.command("verify", "--dir", self.coffer.folder)
+        print("\nT22 reached: %d failing calls, each time the process ended, 0 acknowledged writes lost" % FAULTS)
+
+
+@contextlib.contextmanager
+def failing(pid, call, when):
+    """Lets a system call of a running process fail with EIO from the given time on."""
+    words = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + call, "-e", "inject=%s:error=EIO:when=%d+" % (call, when)]
+    tracer = subprocess.Popen([*words, "-p", str(pid)], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        tracer.terminate()
+        tracer.wait(20)
+
+
+def running(pid):
+    """Whether it is there and no zombie."""
+    try:
+        return "\nState:\tZ" not in pathlib.Path("/proc/%d/status" % pid).read_text()
+    except OSError:
+        return False
+
+
+@unittest.skipIf(os.geteuid() != 0, "needs root to mount")
+class PowerCutTests(WritersTestCase):
+    """T21: the power goes. Only what the disk was made to keep is there afterwards: the store lies on a file system of its own in an
+    image, and the image is copied while what the kernel has not written to it is only in memory."""
+
+    @classmethod
+    def setUpClass(cls):
+        pass
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="coffer-power-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+        disk = self.folder / "disk"
+        with open(disk, "wb") as file:
+            file.truncate(64 << 20)
+        subprocess.run(["mkfs.ext4", "-q", "-F", disk], check=True)
+        self.mount(disk, self.folder / "before")
+        self.coffer = self.fresh(folder=self.folder / "before" / "store")
+
+    def mount(self, image, at):
+        at.mkdir(exist_ok=True)
+        subprocess.run(["mount", "-o", "loop", image, at], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", at], check=False, stderr=subprocess.DEVNULL)
+
+    def test_what_was_acknowledged_is_on_the_disk(self):
+        count = 0
+        for round_number in range(CUTS):
+            with self.subTest(round=round_number):
+                with self.writers(round_number) as writers:
+                    time.sleep(random.uniform(0.05, 0.5))
+                    pid = self.coffer.responder()
+                    os.kill(pid, signal.SIGSTOP)
+                    # Answers that are on their way arrive.
+                    time.sleep(0.05)
+                    acknowledged = [dict(writer.acknowledged) for writer in writers]
+                    attempted = [{name: set(values) for name, values in list(writer.attempted.items())} for writer in writers]
+                    subprocess.run(["cp", "--sparse=always", self.folder / "disk", self.folder / "copy"], check=True)
+                    os.kill(pid, signal.SIGCONT)
+                count += self.check_copy(acknowledged, attempted)
+        self.assertGreater(count, CUTS * 10)
+        print("\nT21 reached: %d power cuts, %d secrets looked at, 0 acknowledged writes lost" % (CUTS, count))
+
+    def check_copy(self, acknowledged, attempted):
+        self.mount(self.folder / "copy", self.folder / "after")
+        other = type(self.coffer)(folder=self.folder / "after" / "store", environment=self.environment)
+        try:
+            other.command("verify", "--dir", other.folder)
+            other.keys = self.coffer.keys
+            other.up()
+            ask = other.client()
+            for known, tried in zip(acknowledged, attempted, strict=True):
+                self.check(known, tried, ask)
+            ask.close()
+        finally:
+            other.destroy()
+            subprocess.run(["umount", self.folder / "after"], check=True)
+        return sum(map(len, acknowledged))
 
 
 class KeyTests(CofferTestCase):
