@@ -2,7 +2,7 @@
 # make test     install what is missing and run everything CI runs
 # make bench    time both dialects beside a C echo and nginx's own files
 # make bench-full  the same, with few clients, a million secrets and an OpenHands agent server; BENCH=--write for docs/performance.md
-# make nightly  the same tests with the long numbers
+# make nightly  the tests with the long numbers, and a report of what each reached: .build/nightly.md (ONLY=T20,T31 for some)
 # make mutants  plant faults into the product, one at a time: each must turn its test red (ONLY=word for some)
 # make build    release build: .build/release/coffer and .build/release/cofferd
 SHELL := /bin/bash
@@ -20,7 +20,8 @@ BENCH ?=
 
 BUILD_PACKAGES := libfcgi-dev libssl-dev libsqlite3-dev libcurl4-openssl-dev
 RUN_PACKAGES := nginx openssl curl
-TEST_PACKAGES := python3 python3-venv python3-cryptography python3-dotenv nodejs tmux sqlite3 strace faketime gcc libc6-dev
+TEST_PACKAGES := e2fsprogs python3 python3-venv python3-cryptography python3-dotenv nodejs tmux sqlite3 strace faketime gcc libc6-dev
+NIGHTLY_PACKAGES := wrk
 BENCH_PACKAGES := wrk gcc libc6-dev python3 python3-venv
 
 RELEASE := -c release --static-swift-stdlib -Xlinker --gc-sections -Xlinker -s
@@ -71,9 +72,10 @@ fuzz: deps-test
 end-to-end: build
 	Tests/EndToEnd/run.sh
 
-nightly: deps-test lint unit build sanitizers
-	$(MAKE) fuzz FUZZ_SECONDS=900
-	COFFER_ROUNDS=100 COFFER_ROUNDS_RESTART=20 COFFER_ROUNDS_ROTATION=200 COFFER_VALUES=10000 Tests/EndToEnd/run.sh
+nightly: deps-test build
+	@$(call install,$(NIGHTLY_PACKAGES))
+	swift build --build-tests
+	python3 Tests/Nightly/nightly.py --only "$(ONLY)"
 
 bench: build
 	@$(call install,$(BENCH_PACKAGES))

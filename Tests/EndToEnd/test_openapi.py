@@ -93,10 +93,11 @@ class OpenAPITest(ConversationTestCase):
              "--checks", CHECKS, "--max-examples", str(EXAMPLES), "--seed", seed, "--workers", "2", "--phases", "examples,coverage,fuzzing",
              "--header", "X-Session-API-Key: " + self.coffer.keys["sessionKey"], "--warnings", "off", "--no-color", "--no-shrink",
              "--generation-database", "none", "--continue-on-failure", "--output-sanitize", "true"],
-            env=environment, cwd=self.coffer.home, capture_output=True, text=True, timeout=400, check=False)  # fmt: skip
+            env=environment, cwd=self.coffer.home, capture_output=True, text=True, timeout=300 + 4 * EXAMPLES, check=False)  # fmt: skip
         self.assertEqual(result.returncode, 0, result.stdout[-20000:] + result.stderr[-2000:])
         # The one that gives the description is left out by schemathesis.
         self.assertIn("Tested: %d" % (len(self.operations) - 1), result.stdout)
+        print("\nT14 reached: %d operations, %d examples for each and phase, no finding" % (len(self.operations) - 1, EXAMPLES))
 
 
 if __name__ == "__main__":

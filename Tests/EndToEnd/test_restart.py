@@ -105,7 +105,7 @@ class RestartTests(CofferTestCase):
         self.assertGreater(sum(load.requests for load in loads), 500)
         for load in loads:
             self.assertEqual(self.value("LOAD%d" % load.number).decode(), load.written)
-        print("\n%d restarts under %d requests, slowest answer %.2f s" % (
+        print("\nT31 reached: %d restarts under %d requests, slowest answer %.2f s" % (
             ROUNDS, sum(load.requests for load in loads), max(load.slowest for load in loads)))  # fmt: skip
 
     def test_restart_command_under_load(self):

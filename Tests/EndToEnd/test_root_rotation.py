@@ -243,6 +243,7 @@ class RootKillTests(RootTestCase):
         self.assertEqual(self.reads(), before)
         self.verify()
         self.assertGreater(changes, 0)
+        print("\nT52 reached: %d kills of changes of the root key, everything reads after each" % ROUNDS)
 
 
 class RootLoadTests(RootTestCase):

@@ -1,4 +1,5 @@
 import Ciphers
+import Glibc
 import KeyRing
 import SecretMemory
 import StrictJSON
@@ -200,5 +201,27 @@ private enum Example {
       let wrapped = try #require(WrappedDataKey(bytes: read.dataKeyCiphertext))
       #expect(bytes(try read.open(with: keys.unwrap(wrapped, boundTo: Example.binding))) == Array(text.utf8))
     }
+  }
+
+  /// T03: COFFER_WRAPS sets how many keys are minted.
+  @Test func noNonceAndNoIDComesTwice() throws {
+    let count = unsafe getenv("COFFER_WRAPS").flatMap { unsafe Int(String(cString: $0)) } ?? 20_000
+    let keys = try Example.keys()
+    var nonces: [UInt64] = []
+    var ids: [UInt64] = []
+    nonces.reserveCapacity(count)
+    ids.reserveCapacity(count)
+    func number(_ bytes: ArraySlice<UInt8>) -> UInt64 { bytes.reduce(0) { $0 << 8 | UInt64($1) } }
+    for _ in 0..<count {
+      let wrapped = try keys.mintDataKey(for: Example.binding, issuedAt: 1).wrapped.bytes
+      // 8 bytes of each: two of ten million would meet by chance once in 370,000 runs.
+      nonces.append(number(wrapped[50..<58]))
+      ids.append(number(wrapped[26..<34]))
+    }
+    for var numbers in [nonces, ids] {
+      numbers.sort()
+      #expect(!zip(numbers, numbers.dropFirst()).contains { $0 == $1 })
+    }
+    print("T03 reached: \(count) wraps, no nonce and no id twice")
   }
 }

@@ -60,6 +60,19 @@ import Testing
     #expect((0..<50).allSatisfy { _ in RateLimiter(refuses: false).noteFailure(from: "a", now: 0) == nil })
   }
 
+  /// T75: an attacker may have many addresses; what is remembered of them has an end, and nobody else is kept out.
+  @Test func aMillionAddressesTakeBoundedMemory() {
+    let limiter = RateLimiter(refuses: true)
+    var most = 0
+    for address in 0..<1_000_000 {
+      if limiter.noteFailure(from: "2001:db8::\(address)", now: 0) != nil { Issue.record("\(address) failed once and is refused") }
+      if address.isMultiple(of: 10_000) { most = max(most, limiter.count) }
+    }
+    #expect(most > 10_000 && most <= 100_001)
+    #expect(limiter.take(.reads, for: caller("k"), now: 0).isAllowed)
+    print("T75 reached: 1000000 addresses, at most \(most) remembered")
+  }
+
   @Test func withoutRefusalsTheFiguresAreTold() {
     let limiter = RateLimiter(refuses: false)
     let verdicts = (0..<60).map { _ in limiter.take(.writes, for: caller("k"), now: 0) }

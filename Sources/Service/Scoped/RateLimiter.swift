@@ -44,6 +44,9 @@ package final class RateLimiter: Sendable {
 
   package init(refuses: Bool) { self.refuses = refuses }
 
+  /// How many buckets are remembered.
+  var count: Int { buckets.withLock { $0.count } }
+
   /// Takes one token of the key's and of the tenant's budget.
   package func take(_ name: RateClass, for caller: AgentCaller, now: Int64) -> RateVerdict {
     let rate = caller.grants.rates[name] ?? name.usual
