@@ -103,6 +103,8 @@ class RestartTests(CofferTestCase):
         loads = self.load(work)
         self.assertEqual([failure for load in loads for failure in load.failures], [])
         self.assertGreater(sum(load.requests for load in loads), 500)
+        # It has been idle for longer than nginx keeps a connection.
+        self.ask.close()
         for load in loads:
             self.assertEqual(self.value("LOAD%d" % load.number).decode(), load.written)
         print("\nT31 reached: %d restarts under %d requests, slowest answer %.2f s" % (

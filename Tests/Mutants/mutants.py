@@ -144,7 +144,7 @@ TABLE = [
            "let good = all.filter { !$0.gateway.isDoubtful }", "let good = all",
            module="test_agent_servers.AgentServersTests.test_one_that_is_gone"),
     Mutant("a conversation's agent server is not stored", "Service/Placements.swift",
-           "try transaction.put(row)\n    return (name, RowChange(row))", "return (name, nil)",
+           "try transaction.put(row)\n    return (name, RowChange(row))", "return (name, RowChange(row))",
            module="test_agent_servers.AgentServersTests.test_each_conversation_stays_where_it_began"),
     Mutant("what is given back to the heap stays as it was", "CErasingHeap/CErasingHeap.c",
            "explicit_bzero(memory, malloc_usable_size(memory));", "malloc_usable_size(memory);",
