@@ -100,6 +100,8 @@ TABLE = [
         [nightly("test_timing.KeyTests", COFFER_SAMPLES="200000")]),
     Row("T75", "failed logins are limited by address, in bounded memory", "1,000,000 addresses", [unit("RateLimiterTests")]),
     Row("T80", "what clients see is linearizable", "2,000 histories, 0 violations", [end_to_end("test_histories", COFFER_HISTORIES="2000")]),
+    Row("formats", "what is exported as variables comes back from each format's real reader", "10,000 values for each format",
+        [end_to_end("test_environment_files", COFFER_VALUES="10000")]),
     Row("package", "the Debian package installs, serves the README's transcript, upgrades and goes in a clean Debian 12", "all of it",
         [nightly("test_package")]),
     Row("T82", "the unit tests are clean under the sanitizers", "0 reports", [script("make", "sanitizers")], hours=2),
