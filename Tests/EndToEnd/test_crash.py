@@ -107,6 +107,12 @@ class KillTests(WritersTestCase):
             self.assertTrue(any("AUDITED_%d'" % number in subject for subject in subjects), number)
 
 
+def may_trace():
+    """Some machines let nobody trace, root neither."""
+    return subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
+@unittest.skipUnless(may_trace(), "strace may not trace here: failing disks are not tried")
 class FaultTests(WritersTestCase):
     """T22: a call to the disk fails, and every later one too."""
 
@@ -171,7 +177,10 @@ class PowerCutTests(WritersTestCase):
         with open(disk, "wb") as file:
             file.truncate(64 << 20)
         subprocess.run(["mkfs.ext4", "-q", "-F", disk], check=True)
-        self.mount(disk, self.folder / "before")
+        try:
+            self.mount(disk, self.folder / "before")
+        except subprocess.CalledProcessError:
+            self.skipTest("no loop device can be mounted here: power cuts are not tried")
         self.coffer = self.fresh(folder=self.folder / "before" / "store")
 
     def mount(self, image, at):
