@@ -22,6 +22,7 @@ from test_conversations import ConversationTestCase
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,"
     "response_schema_conformance,negative_data_rejection,ignored_auth,kept_nowhere")
+GENERATOR_FAULT = "SystemError: AST constructor recursion depth mismatch"
 EXAMPLES = int(os.environ.get("COFFER_EXAMPLES", "100"))
 KINDS = re.compile(r"(auth.*|server|schema|settings-.*|secrets|mcp|profiles|provider-connections|agent-profiles|workspaces)\.json")
 # Answers of the recorded server that differ by design: its own prose as HTML and its own description.
@@ -88,12 +89,16 @@ class OpenAPITest(ConversationTestCase):
         print("\nschemathesis: COFFER_SEED=%s" % seed, file=sys.stderr, flush=True)
         folder = ROOT / "Tests" / "Schemathesis"
         environment = dict(os.environ, SCHEMATHESIS_HOOKS="hooks", PYTHONPATH=str(folder))
-        result = subprocess.run(
-            [str(pathlib.Path(sys.executable).parent / "schemathesis"), "--config-file", str(folder / "schemathesis.toml"), "run", "http://127.0.0.1:%d/openapi.json" % self.coffer.port,
+        command = [str(pathlib.Path(sys.executable).parent / "schemathesis"), "--config-file", str(folder / "schemathesis.toml"), "run", "http://127.0.0.1:%d/openapi.json" % self.coffer.port,
              "--checks", CHECKS, "--max-examples", str(EXAMPLES), "--seed", seed, "--workers", "2", "--phases", "examples,coverage,fuzzing",
              "--header", "X-Session-API-Key: " + self.coffer.keys["sessionKey"], "--warnings", "off", "--no-color", "--no-shrink",
-             "--generation-database", "none", "--continue-on-failure", "--output-sanitize", "true"],
-            env=environment, cwd=self.coffer.home, capture_output=True, text=True, timeout=300 + 4 * EXAMPLES, check=False)  # fmt: skip
+             "--generation-database", "none", "--continue-on-failure", "--output-sanitize", "true"]
+        # Python 3.11's own compiler fails at times where the generator describes itself; that is no finding, and no second one is allowed.
+        for _ in range(2):
+            result = subprocess.run(
+                command, env=environment, cwd=self.coffer.home, capture_output=True, text=True, timeout=300 + 4 * EXAMPLES, check=False)  # fmt: skip
+            if result.returncode == 0 or GENERATOR_FAULT not in result.stdout:
+                break
         self.assertEqual(result.returncode, 0, result.stdout[-20000:] + result.stderr[-2000:])
         # The one that gives the description is left out by schemathesis.
         self.assertIn("Tested: %d" % (len(self.operations) - 1), result.stdout)

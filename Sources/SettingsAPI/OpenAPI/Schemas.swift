@@ -63,14 +63,17 @@ enum Schemas {
       "anyOf": [
         refusal, object(["detail": list(issue)], required: ["detail"]),
         object(["detail": string, "pointers": strings], required: ["detail", "pointers"]),
+        object(["detail": unlaunchable], required: ["detail"]),
       ],
-      "description": "A text; or every fault with its place; or the places of encrypted values that this server cannot open.",
+      "description":
+        "A text; or every fault with its place; or the places of encrypted values that this server cannot open; or the MCP servers that an agent profile names and nobody has configured.",
     ],
     "ServerFailure": described(
       "What failed, in `exception`.", object(["detail": string, "exception": string], required: ["detail"])),
   ]
 
   private static let refusal: JSONValue = object(["detail": string], required: ["detail"])
+  private static let unlaunchable: JSONValue = answer(["message": string, "dangling_mcp_server_refs": strings])
 
   /// No entry repeats what was sent.
   private static let issue: JSONValue = answer(
