@@ -14,6 +14,23 @@ package struct ConversationGateway: Sendable {
     self.servers = servers
     self.lookups = lookups
   }
+
+  /// The agent server that the query names, or else that of the conversation.
+  func server(for target: RequestTarget, of conversation: String?, _ desk: Desk, _ principal: Principal) throws(ServiceError)
+    -> AgentServers.Named
+  {
+    if let named = try AgentServerQuery.named(in: target.rawQuery, self) { return named }
+    return try server(of: conversation, desk, principal)
+  }
+
+  /// The agent server that a conversation is at; the first when there is no conversation, or none was chosen for it.
+  func server(of conversation: String?, _ desk: Desk, _ principal: Principal) throws(ServiceError) -> AgentServers.Named {
+    guard servers.areNamed, let conversation, let name = try desk.agentServer(of: conversation, for: principal) else {
+      return servers.first
+    }
+    guard let server = servers.named(name) else { throw .absent(.agentServer, name) }
+    return server
+  }
 }
 
 /// What of `/api/conversations` passes through this server, since secrets are in it (spec section 10). The rest of the agent
@@ -36,7 +53,7 @@ extension SettingsAPI {
     try principal.demand(.converse)
     guard let conversations else { return .now(Self.noAgentServer) }
     let id = try conversation(parameters)
-    let server = try agentServer(of: id, conversations, principal)
+    let server = try conversations.server(of: id, desk, principal)
     return try withBody(request) { body throws(ServiceError) in
       let secrets = try self.desk.addingSecrets(body, to: id, for: principal)
       return self.departing(
@@ -48,7 +65,7 @@ extension SettingsAPI {
     try principal.demand(.converse)
     guard let conversations else { return .now(Self.noAgentServer) }
     let id = try conversation(parameters)
-    let server = try agentServer(of: id, conversations, principal)
+    let server = try conversations.server(of: id, desk, principal)
     return try withBody(request) { body throws(ServiceError) in
       let model = try self.desk.switching(body, of: id, for: principal)
       return self.departing(
@@ -61,7 +78,7 @@ extension SettingsAPI {
     try principal.demand(.converse)
     guard let conversations else { return .now(Self.noAgentServer) }
     let id = try conversation(parameters)
-    let server = try agentServer(of: id, conversations, principal)
+    let server = try conversations.server(of: id, desk, principal)
     return try withBody(request) { body throws(ServiceError) in
       let place: [ValidationIssue.Step] = ["body", "profile_name"]
       guard let object = body.object else { throw .invalidBody([.notObject(["body"])]) }
@@ -84,7 +101,7 @@ extension SettingsAPI {
     try principal.demand(.converse)
     guard let conversations else { return .now(Self.noAgentServer) }
     let id = try conversation(parameters)
-    let server = try agentServer(of: id, conversations, principal)
+    let server = try conversations.server(of: id, desk, principal)
     let service = desk.service
     return .later { send in
       service.revokeConversation(id, "conversation.delete", by: principal, requestID: request.id) { result in
@@ -116,17 +133,6 @@ extension SettingsAPI {
       throw .invalidBody([.other("uuid_parsing", ["path", "conversation_id"], "Input should be a valid UUID")])
     }
     return id
-  }
-
-  /// The agent server that a conversation is at.
-  func agentServer(of conversation: String, _ conversations: ConversationGateway, _ principal: Principal) throws(ServiceError)
-    -> AgentServers.Named
-  {
-    guard conversations.servers.areNamed, let name = try desk.agentServer(of: conversation, for: principal) else {
-      return conversations.servers.first
-    }
-    guard let server = conversations.servers.named(name) else { throw .absent(.agentServer, name) }
-    return server
   }
 
   /// Sends the request once its audit entry is durable, and takes its token back when it came to nothing.

@@ -26,8 +26,10 @@ extension SettingsAPI {
     guard request.isRelayable else {
       return .now(Failure.server(501, "nginx does not relay to the agent server; use the nginx files of this release"))
     }
-    try renew(request.target, principal, request.id)
-    let server = try self.server(for: request.target, conversations, principal).gateway.server
+    let conversation = Route.isConversation(request.target) ? request.target.conversation : nil
+    // Whoever steers a conversation keeps its tokens alive.
+    if let conversation { try desk.renewGrants(of: conversation, for: principal, requestID: request.id) }
+    let server = try conversations.server(for: request.target, of: conversation, desk, principal).gateway.server
     var headers: [(name: StaticString, value: String)] = [
       ("X-Accel-Redirect", "@coffer_agent_server"), ("X-Coffer-Agent-Server", server.proxyAddress(Self.address(request.target))),
     ]
@@ -38,28 +40,23 @@ extension SettingsAPI {
     return .now(Response(status: .ok, headers: headers))
   }
 
-  /// The one that the query names, that the conversation is at, or the first.
-  private func server(for target: RequestTarget, _ conversations: ConversationGateway, _ principal: Principal) throws(ServiceError)
-    -> AgentServers.Named
-  {
-    if let named = try AgentServerQuery.named(in: target.rawQuery, conversations) { return named }
-    guard Route.isConversation(target), target.segments.count >= 3, let id = UUIDText.canonical(target.segments[2]) else {
-      return conversations.servers.first
-    }
-    return try agentServer(of: id, conversations, principal)
-  }
-
-  /// Whoever steers a conversation keeps its tokens alive.
-  private func renew(_ target: RequestTarget, _ principal: Principal, _ requestID: String) throws(ServiceError) {
-    guard Route.isConversation(target), target.segments.count >= 3, let id = UUIDText.canonical(target.segments[2]) else { return }
-    if try desk.needsRenewal(id, for: principal) { desk.service.renewGrants(of: id, by: principal, requestID: requestID) }
-  }
-
   /// The path as it came, without the prefix that a front end mounts this server under.
   private static func address(_ target: RequestTarget) -> String {
     let parts = target.rawPath.split(separator: "/", omittingEmptySubsequences: false)
     let path = parts.suffix(target.segments.count + (target.hasTrailingSlash ? 1 : 0)).joined(separator: "/")
     let query = AgentServerQuery.removed(from: target.rawQuery)
     return "/" + path + (query.isEmpty ? "" : "?" + query)
+  }
+}
+
+extension RequestTarget {
+  /// The id where conversations have theirs: `/api/conversations/ID`, `/sockets/events/ID`.
+  var conversation: String? { segments.count >= 3 ? UUIDText.canonical(segments[2]) : nil }
+}
+
+extension Desk {
+  /// Renews a conversation's tokens when it is time to.
+  func renewGrants(of conversation: String, for principal: Principal, requestID: String) throws(ServiceError) {
+    if try needsRenewal(conversation, for: principal) { service.renewGrants(of: conversation, by: principal, requestID: requestID) }
   }
 }

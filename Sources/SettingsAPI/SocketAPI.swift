@@ -40,8 +40,10 @@ package final class SocketAPI {
         desk.service.record(event, by: principal, requestID: requestID) { _ in }
         return .refused(Status(403), "Forbidden")
       }
-      try renew(target, principal, requestID)
-      let server = try server(for: target, conversations, principal)
+      let conversation = target.conversation
+      // Whoever listens to a conversation keeps its tokens alive.
+      if let conversation { try desk.renewGrants(of: conversation, for: principal, requestID: requestID) }
+      let server = try conversations.server(for: target, of: conversation, desk, principal)
       return .admitted(
         tenant: principal.tenant, keyID: principal.keyID, address: Self.address(target), server: conversations.servers.index(of: server))
     } catch {
@@ -61,23 +63,6 @@ package final class SocketAPI {
       // What cannot be read now is judged at the next look.
       return true
     }
-  }
-
-  private func server(for target: RequestTarget, _ conversations: ConversationGateway, _ principal: Principal) throws(ServiceError)
-    -> AgentServers.Named
-  {
-    if let named = try AgentServerQuery.named(in: target.rawQuery, conversations) { return named }
-    guard conversations.servers.areNamed, target.segments.count >= 3, let id = UUIDText.canonical(target.segments[2]),
-      let name = try desk.agentServer(of: id, for: principal)
-    else { return conversations.servers.first }
-    guard let server = conversations.servers.named(name) else { throw .absent(.agentServer, name) }
-    return server
-  }
-
-  /// Whoever listens to a conversation keeps its tokens alive.
-  private func renew(_ target: RequestTarget, _ principal: Principal, _ requestID: String) throws(ServiceError) {
-    guard target.segments.count >= 3, let id = UUIDText.canonical(target.segments[2]) else { return }
-    if try desk.needsRenewal(id, for: principal) { desk.service.renewGrants(of: id, by: principal, requestID: requestID) }
   }
 
   private static let keyName = "session_api_key="

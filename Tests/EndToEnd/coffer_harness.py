@@ -222,6 +222,29 @@ class Coffer:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def working(threads, seconds=30):
+    """Threads with an event `stopping` and a client `ask`, which work while the body runs."""
+    for thread in threads:
+        thread.start()
+    try:
+        yield threads
+    finally:
+        for thread in threads:
+            thread.stopping.set()
+        for thread in threads:
+            thread.join(seconds)
+            thread.ask.close()
+
+
+def running(pid):
+    """Whether it is there and no zombie."""
+    try:
+        return "\nState:\tZ" not in pathlib.Path("/proc/%d/status" % pid).read_text()
+    except OSError:
+        return False
+
+
 class CofferTestCase(unittest.TestCase):
     """One running Coffer for the tests of a class, with the keys that init made."""
 

@@ -16,7 +16,7 @@ import threading
 import time
 import unittest
 
-from coffer_harness import CofferTestCase
+from coffer_harness import CofferTestCase, running, working
 
 ROUNDS = int(os.environ.get("COFFER_ROUNDS", "25"))
 CUTS = int(os.environ.get("COFFER_CUTS", "10"))
@@ -58,20 +58,9 @@ class Writer(threading.Thread):
 
 
 class WritersTestCase(CofferTestCase):
-    @contextlib.contextmanager
     def writers(self, round_number):
         """Four that write while the body runs."""
-        writers = [Writer(self.coffer, round_number * 4 + number) for number in range(4)]
-        for writer in writers:
-            writer.start()
-        try:
-            yield writers
-        finally:
-            for writer in writers:
-                writer.stopping.set()
-            for writer in writers:
-                writer.join(20)
-                writer.ask.close()
+        return working([Writer(self.coffer, round_number * 4 + number) for number in range(4)])
 
     def check(self, acknowledged, attempted, ask=None):
         for name, value in acknowledged.items():
@@ -159,14 +148,6 @@ def failing(pid, call, when):
         # It may miss the end of a process whose threads end at once, and then does not listen to SIGTERM.
         tracer.kill()
         tracer.wait(20)
-
-
-def running(pid):
-    """Whether it is there and no zombie."""
-    try:
-        return "\nState:\tZ" not in pathlib.Path("/proc/%d/status" % pid).read_text()
-    except OSError:
-        return False
 
 
 @unittest.skipIf(os.geteuid() != 0, "needs root to mount")

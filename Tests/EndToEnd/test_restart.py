@@ -4,13 +4,12 @@ COFFER_ROUNDS_RESTART sets the rounds of T31 (5 by default)."""
 
 import http.client
 import os
-import pathlib
 import signal
 import threading
 import time
 import unittest
 
-from coffer_harness import CofferTestCase
+from coffer_harness import CofferTestCase, running, working
 
 ROUNDS = int(os.environ.get("COFFER_ROUNDS_RESTART", "5"))
 CLIENTS = 8
@@ -55,17 +54,10 @@ class RestartTests(CofferTestCase):
         """Runs `work` under load; the loads afterwards."""
         stopping = threading.Event()
         loads = [Load(self.coffer, number, stopping) for number in range(CLIENTS)]
-        for load in loads:
-            load.start()
-        try:
+        with working(loads, seconds=60):
             time.sleep(0.3)
             work()
             time.sleep(0.3)
-        finally:
-            stopping.set()
-            for load in loads:
-                load.join(60)
-                load.ask.close()
         return loads
 
     def wait_for_another(self, old, seconds=20):
@@ -81,16 +73,9 @@ class RestartTests(CofferTestCase):
 
     def wait_for_end(self, pid, seconds=20):
         end = time.monotonic() + seconds
-        while os.path.exists("/proc/%d" % pid) and "State:\tZ" not in self.state(pid):
+        while running(pid):
             self.assertLess(time.monotonic(), end, "the old process still runs")
             time.sleep(0.05)
-
-    @staticmethod
-    def state(pid):
-        try:
-            return pathlib.Path("/proc/%d/status" % pid).read_text()
-        except OSError:
-            return "State:\tZ"
 
     def check_no_failure(self, start_successor):
         def work():

@@ -1,6 +1,5 @@
 """T32, T33, T34 and T37: nginx changed under load, slow and idle clients, and a million requests."""
 
-import contextlib
 import os
 import pathlib
 import re
@@ -15,7 +14,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "EndToEnd"))
-from coffer_harness import CofferTestCase  # noqa: E402
+from coffer_harness import CofferTestCase, working  # noqa: E402
 from test_crash import WritersTestCase  # noqa: E402
 
 RELOADS = int(os.environ.get("COFFER_RELOADS", "20"))
@@ -61,19 +60,8 @@ class Reader(threading.Thread):
             time.sleep(self.pause)
 
     @classmethod
-    @contextlib.contextmanager
     def beside(cls, coffer, count=2, **options):
-        readers = [cls(coffer, **options) for _ in range(count)]
-        for reader in readers:
-            reader.start()
-        try:
-            yield readers
-        finally:
-            for reader in readers:
-                reader.stopping.set()
-            for reader in readers:
-                reader.join(30)
-                reader.ask.close()
+        return working([cls(coffer, **options) for _ in range(count)])
 
 
 class NginxTests(WritersTestCase):
