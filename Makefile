@@ -21,7 +21,7 @@ BENCH ?=
 
 BUILD_PACKAGES := libfcgi-dev libssl-dev libsqlite3-dev libcurl4-openssl-dev
 RUN_PACKAGES := nginx openssl curl
-TEST_PACKAGES := e2fsprogs python3 python3-venv python3-cryptography python3-dotenv nodejs tmux sqlite3 strace faketime gcc libc6-dev
+TEST_PACKAGES := e2fsprogs python3 python3-venv python3-cryptography python3-dotenv nodejs tmux sqlite3 strace faketime gcc libc6-dev apache2-bin libapache2-mod-fcgid
 PACKAGE_PACKAGES := debhelper dpkg-dev
 NIGHTLY_PACKAGES := wrk mmdebstrap $(PACKAGE_PACKAGES)
 BENCH_PACKAGES := wrk gcc libc6-dev python3 python3-venv

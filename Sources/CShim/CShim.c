@@ -2,6 +2,7 @@
 #include "CShim.h"
 
 #include <fcntl.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -63,3 +64,5 @@ long shim_send(int descriptor, const void *bytes, unsigned long size) {
 int shim_execute(const char *file, char *const arguments[], char *const environment[]) {
   return execvpe(file, arguments, environment);
 }
+
+short shim_spawn_session(void) { return POSIX_SPAWN_SETSID; }

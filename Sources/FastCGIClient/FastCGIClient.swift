@@ -42,7 +42,8 @@ package struct FastCGIClient: Sendable {
     return true
   }
 
-  private func connected() throws(Failure) -> Int32 {
+  /// A connection, blocking, within the limit of time. The caller closes it.
+  package func connected() throws(Failure) -> Int32 {
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
     let bytes = Array(path.utf8)

@@ -42,6 +42,11 @@ package struct FastCGIReply: Sendable {
   /// What the responder wrote to the error stream.
   package let errors: [UInt8]
 
+  /// STDOUT with its empty end, and END_REQUEST with status 0 (sections 5.3 and 5.5), for request id 1.
+  package static func records(_ output: [UInt8]) -> [UInt8] {
+    Record.stream(.output, output) + Record.framed(.endRequest, [0, 0, 0, 0, 0, 0, 0, 0])
+  }
+
   /// The first value of a field, names compared without case.
   package subscript(name: String) -> String? {
     headers.first { $0.name.lowercased() == name.lowercased() }?.value

@@ -5,10 +5,18 @@ internal import Glibc
 struct Child {
   let pid: pid_t
 
+  enum Output {
+    case ours
+    /// Into a pipe; its errors are of no interest.
+    case read(Int32)
+    /// All into a file, in a session of its own: it outlives this process and the terminal.
+    case detached(log: Int32)
+  }
+
   /// - Parameters:
   ///   - environment: `NAME=value` entries; nothing else reaches the child.
-  ///   - output: where its standard output goes; nil leaves it where ours goes. Its errors are then of no interest.
-  static func start(_ program: String, _ arguments: [String], environment: [[UInt8]], output: Int32? = nil) throws -> Child {
+  ///   - output: where its standard output and errors go.
+  static func start(_ program: String, _ arguments: [String], environment: [[UInt8]], output: Output = .ours) throws -> Child {
     var argv = unsafe ([program] + arguments).map { unsafe strdup($0) }
     unsafe argv.append(nil)
     var envp = unsafe environment.map { entry in unsafe entry.withUnsafeBytes { unsafe strndup($0.baseAddress!, $0.count) } }
@@ -26,14 +34,21 @@ struct Child {
     var none = sigset_t()
     unsafe sigemptyset(&none)
     unsafe posix_spawnattr_setsigmask(&attributes, &none)
-    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+    var flags = Int16(POSIX_SPAWN_SETSIGMASK)
+    if case .detached = output { flags |= shim_spawn_session() }
+    unsafe posix_spawnattr_setflags(&attributes, flags)
     var actions = unsafe posix_spawn_file_actions_t()
     unsafe posix_spawn_file_actions_init(&actions)
     defer { unsafe posix_spawn_file_actions_destroy(&actions) }
     unsafe posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
-    if let output {
-      unsafe posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
+    switch output {
+    case .ours: break
+    case .read(let pipe):
+      unsafe posix_spawn_file_actions_adddup2(&actions, pipe, STDOUT_FILENO)
       unsafe posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0)
+    case .detached(let log):
+      unsafe posix_spawn_file_actions_adddup2(&actions, log, STDOUT_FILENO)
+      unsafe posix_spawn_file_actions_adddup2(&actions, log, STDERR_FILENO)
     }
     var pid: pid_t = 0
     let code = unsafe posix_spawnp(&pid, program, &actions, &attributes, argv, envp)
@@ -51,7 +66,7 @@ struct Child {
     let child: Child
     do {
       defer { close(ends[1]) }
-      child = try start(program, arguments, environment: [Array("PATH=/usr/sbin:/usr/bin:/sbin:/bin".utf8)], output: ends[1])
+      child = try start(program, arguments, environment: [Array("PATH=/usr/sbin:/usr/bin:/sbin:/bin".utf8)], output: .read(ends[1]))
     }
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 4096)

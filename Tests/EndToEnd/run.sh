@@ -64,6 +64,7 @@ modules=(
   test_parallel
   test_histories
   test_readme
+  test_shared_host
   test_restart
   test_crash
 )

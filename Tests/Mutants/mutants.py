@@ -149,6 +149,9 @@ TABLE = [
     Mutant("what is given back to the heap stays as it was", "CErasingHeap/CErasingHeap.c",
            "explicit_bzero(memory, malloc_usable_size(memory));", "malloc_usable_size(memory);",
            module="test_canary.MemoryTests"),
+    Mutant("two programs start two responders", "coffer/SharedHost/OnDemandResponder.swift",
+           "while flock(lock, LOCK_EX) != 0, errno == EINTR {}", "",
+           module="test_shared_host.ServingTests.test_many_at_once_share_one_responder"),
     Mutant("If-Match is not looked at", "Service/Scoped/SecretViews.swift",
            "|| ifMatch?.matches(bytes) == false {", "{", module="test_scoped.ConditionTests.test_create_or_replace"),
 ]  # fmt: skip

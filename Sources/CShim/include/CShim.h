@@ -50,3 +50,6 @@ long shim_send(int descriptor, const void *bytes, unsigned long size);
 
 /// execvpe: another program, looked for in PATH, in the place of this one. Returns only when that fails.
 int shim_execute(const char *file, char *const arguments[], char *const environment[]);
+
+/// posix_spawn's flag that gives the child a session of its own (POSIX_SPAWN_SETSID).
+short shim_spawn_session(void);
