@@ -67,11 +67,17 @@ class SharedHost:
         sockets = os.path.join(self.home, "sockets")
         for path in (self.site, self.programs, sockets):
             os.mkdir(path)
-        for name in ("coffer", "cofferd"):
-            shutil.copy(binaries() / name, self.programs)
+        for file in (binaries() / "coffer", binaries() / "cofferd", self.library()):
+            shutil.copy(file, self.programs)
         for path in (self.home, self.site, self.programs, sockets):
             os.chmod(path, 0o755)
             os.chown(path, self.account.pw_uid, self.account.pw_gid)
+
+    @staticmethod
+    def library():
+        """libfcgi, which a host most likely lacks: it lies beside the programs."""
+        told = subprocess.run(["ldd", binaries() / "cofferd"], stdout=subprocess.PIPE, text=True, check=True).stdout
+        return next(line.split()[2] for line in told.splitlines() if "libfcgi" in line)
 
     def command(self, *words, check=True):
         """`coffer WORDS` as the account."""

@@ -110,6 +110,7 @@ class ServingTests(SharedHostTestCase):
         client = self.client()
         self.assertEqual(client("PUT", "/api/settings/secrets", {"name": "KEPT", "value": "one"}).status, 200)
         first = self.host.responder()
+        self.assertIn(self.host.programs + "/libfcgi.so.0", pathlib.Path("/proc/%d/maps" % first).read_text())
         # Idle programs go, cofferd stays.
         deadline = time.monotonic() + 30
         while self.host.programs_of("coffer"):
