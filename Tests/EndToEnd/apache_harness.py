@@ -7,6 +7,7 @@ import pathlib
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -81,13 +82,16 @@ class SharedHost:
 
     def command(self, *words, check=True):
         """`coffer WORDS` as the account."""
-        as_root = os.geteuid() == 0
         result = subprocess.run(
             [os.path.join(self.programs, "coffer"), *words], capture_output=True, text=True, timeout=60, check=False, cwd=self.home,
-            env={"PATH": "/usr/bin:/bin"}, **({"user": self.account.pw_uid, "group": self.account.pw_gid} if as_root else {}))  # fmt: skip
+            env={"PATH": "/usr/bin:/bin"}, **self.as_account())  # fmt: skip
         if check and result.returncode != 0:
             raise AssertionError("coffer %s: %s" % (words[0], result.stderr))
         return result
+
+    def as_account(self):
+        """For subprocess: run as the account."""
+        return {"user": self.account.pw_uid, "group": self.account.pw_gid} if os.geteuid() == 0 else {}
 
     def init(self):
         self.keys = json.loads(self.command("init", "--dir", self.store, "--json").stdout)
@@ -144,8 +148,13 @@ class SharedHost:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, how)
         deadline = time.monotonic() + 15
-        while self.programs_of("cofferd") and time.monotonic() < deadline:
+        while (self.programs_of("cofferd") or self.is_listening()) and time.monotonic() < deadline:
             time.sleep(0.02)
+
+    def is_listening(self):
+        """A process that was killed is gone from /proc a little before its socket is."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(os.path.join(self.store, "run", "cofferd.sock")) == 0
 
     def destroy(self):
         if self.process:

@@ -5,11 +5,14 @@ import json
 import os
 import pathlib
 import signal
+import socket
+import subprocess
 import threading
 import time
 import unittest
 
 import canaries
+import fastcgi
 from apache_harness import SharedHost
 from coffer_harness import MASK
 from scoped_harness import seal, unseal
@@ -163,6 +166,57 @@ class ServingTests(SharedHostTestCase):
             self.assertEqual(answer.status, wanted, body)
             if wanted == 403:
                 self.assertEqual(body, b"Coffer answers over HTTPS only.")
+
+
+class StartTests(SharedHostTestCase):
+    def program(self, number):
+        """`coffer fcgi` with a listening socket of its own, as a web server starts it; the socket's path."""
+        path = os.path.join(self.host.home, "program-%d" % number)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(path)
+            listener.listen(16)
+            process = subprocess.Popen(
+                [os.path.join(self.host.programs, "coffer"), "fcgi", "--dir", self.host.store], stdin=listener, env={"PATH": "/usr/bin:/bin"},
+                **self.host.as_account())  # fmt: skip
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        os.chmod(path, 0o777)
+        return path
+
+    def test_programs_that_find_none_at_once(self):
+        programs = [self.program(number) for number in range(8)]
+        request = fastcgi.settings_params("GET", "/api/settings", [("X-Session-API-Key", self.host.keys["sessionKey"])], b"")
+        for _ in range(8):
+            answers, threads = [], []
+            for path in programs:
+                threads.append(threading.Thread(target=lambda path=path: answers.append(fastcgi.exchange(path, request, b"")[0])))
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            self.assertEqual(answers, [200] * 8, pathlib.Path(self.host.store, "run", "cofferd.log").read_text()[-2000:])
+            self.assertEqual(self.host.programs_of("cofferd"), [self.host.responder()])
+            self.host.end_responder(signal.SIGKILL)
+
+    def test_connections_at_once(self):
+        """More than one request at a time, kept connections and a client that sends nothing: other servers do so."""
+        path = self.program(0)
+        silent = socket.socket(socket.AF_UNIX)
+        self.addCleanup(silent.close)
+        silent.connect(path)
+        request = fastcgi.settings_params("GET", "/health", [], b"")
+        answers = []
+
+        def work():
+            for _ in range(50):
+                answers.append(fastcgi.exchange(path, request, b"")[0])
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(answers, [200] * 400)
 
 
 class InstallTests(SharedHostTestCase):

@@ -151,7 +151,7 @@ TABLE = [
            module="test_canary.MemoryTests"),
     Mutant("two programs start two responders", "coffer/SharedHost/OnDemandResponder.swift",
            "while flock(lock, LOCK_EX) != 0, errno == EINTR {}", "",
-           module="test_shared_host.ServingTests.test_many_at_once_share_one_responder"),
+           module="test_shared_host.StartTests.test_programs_that_find_none_at_once"),
     Mutant("If-Match is not looked at", "Service/Scoped/SecretViews.swift",
            "|| ifMatch?.matches(bytes) == false {", "{", module="test_scoped.ConditionTests.test_create_or_replace"),
 ]  # fmt: skip
