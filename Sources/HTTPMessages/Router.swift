@@ -85,9 +85,9 @@ package struct Router<Route: Sendable>: Sendable {
     return .found(found.route, parameters: paths[pattern].parameters.map { target.segments[$0] })
   }
 
-  /// A parameter is never empty and never holds a slash: an encoded slash matches nothing.
+  /// A parameter is never empty and never holds a slash: an encoded slash matches nothing. From the end, where paths differ.
   private func fits(_ path: Int, _ segments: [[UInt8]]) -> Bool {
-    for index in segments.indices {
+    for index in segments.indices.reversed() {
       if let wanted = paths[path].segments[index] {
         if wanted != segments[index] { return false }
       } else if segments[index].isEmpty || segments[index].contains(UInt8(ascii: "/")) {

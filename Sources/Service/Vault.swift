@@ -46,9 +46,12 @@ package final class Vault: Sendable {
   /// The keys of one KEK version, unwrapped on first use.
   func keys(tenant: String, version: UInt32, in store: any StoreReading) throws(ServiceError) -> TenantKeys {
     let slot = Slot(tenant: tenant, version: version)
-    if let keys = opened.withLock({ $0[slot] }) { return keys }
+    let kept = opened.withLock { $0[slot] }
+    // Of a transaction that came to nothing, keys may be left whose version was made again since, with another key.
+    if let kept, !store.isTransaction { return kept }
     let row: KEKRow?
     do { row = try store.kek(tenant: tenant, version: version) } catch { throw ServiceError(error) }
+    if let kept, row?.kekID == kept.kekID { return kept }
     guard let row, !row.isDisabled, !disabled.withLock({ $0.contains(slot) }) else { throw .unreadable }
     let keys = try unwrap(row)
     forgotten.withLock { forgotten in

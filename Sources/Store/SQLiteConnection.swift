@@ -17,6 +17,7 @@ internal import CSQLite
 
   let handle: OpaquePointer
   private var statements: [UnsafeRawPointer: SQLiteStatement] = unsafe [:]
+  private let room = BindingRoom()
 
   /// Without SQLite's count of its memory, which nobody reads: each allocation of each thread would wait for one lock.
   private static let isPrepared = coffer_sqlite_count_memory(0) == SQLITE_OK
@@ -89,7 +90,7 @@ internal import CSQLite
   func prepare(_ sql: StaticString) throws(StoreError) -> SQLiteStatement {
     let key = unsafe UnsafeRawPointer(sql.utf8Start)
     if let kept = unsafe statements[key] { return kept }
-    let statement = try unsafe SQLiteStatement(sql, on: handle)
+    let statement = try unsafe SQLiteStatement(sql, on: handle, room)
     unsafe statements[key] = statement
     return statement
   }
@@ -109,6 +110,8 @@ internal import CSQLite
   }
 
   var changedRows: Int { unsafe Int(sqlite3_changes(handle)) }
+  /// Rows that were written or deleted since the connection was made.
+  var allChangedRows: Int64 { unsafe sqlite3_total_changes64(handle) }
   var isInTransaction: Bool { unsafe sqlite3_get_autocommit(handle) == 0 }
 
   /// Moves the log into the file and empties it. False while a reader stands in the way.

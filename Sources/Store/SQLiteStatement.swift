@@ -4,8 +4,10 @@ internal import CSQLite
 @safe final class SQLiteStatement {
   private let handle: OpaquePointer
   private let connection: OpaquePointer
+  private let room: BindingRoom
 
-  init(_ sql: StaticString, on connection: OpaquePointer) throws(StoreError) {
+  init(_ sql: StaticString, on connection: OpaquePointer, _ room: BindingRoom) throws(StoreError) {
+    self.room = room
     var prepared: OpaquePointer?
     let code = unsafe sqlite3_prepare_v3(
       connection, sql.utf8Start, Int32(sql.utf8CodeUnitCount), UInt32(SQLITE_PREPARE_PERSISTENT), &prepared, nil)
@@ -86,33 +88,39 @@ internal import CSQLite
   }
 
   private func bind(_ values: [Value]) throws(StoreError) {
+    room.open()
     for (index, value) in values.enumerated() {
       let position = Int32(index + 1)
-      // SQLITE_TRANSIENT: SQLite copies before the call returns.
-      let copied = unsafe unsafeBitCast(-1, to: sqlite3_destructor_type.self)
       let code: Int32 =
         switch value {
         case .null: unsafe sqlite3_bind_null(handle, position)
         case .integer(let number): unsafe sqlite3_bind_int64(handle, position, number)
-        case .text(var text):
-          text.withUTF8 { text in
-            // A nil address would bind NULL: the empty text has one.
-            let start = unsafe UnsafeRawPointer(text.baseAddress ?? UnsafePointer(Self.empty)).assumingMemoryBound(to: CChar.self)
-            return unsafe sqlite3_bind_text64(handle, position, start, UInt64(text.count), copied, UInt8(SQLITE_UTF8))
-          }
-        case .blob(let bytes):
-          unsafe bytes.withUnsafeBytes { bytes in
-            unsafe sqlite3_bind_blob64(handle, position, bytes.baseAddress ?? UnsafeRawPointer(Self.empty), UInt64(bytes.count), copied)
-          }
+        case .text(var text): text.withUTF8 { unsafe bind(UnsafeRawBufferPointer($0), asText: true, position) }
+        case .blob(let bytes): unsafe bytes.withUnsafeBytes { unsafe bind($0, asText: false, position) }
         }
       guard code == SQLITE_OK else { throw StoreError(sqlite: code) }
     }
+  }
+
+  private func bind(_ bytes: UnsafeRawBufferPointer, asText: Bool, _ position: Int32) -> Int32 {
+    // SQLITE_TRANSIENT: SQLite copies before the call returns. SQLITE_STATIC, nil: the room keeps them until the reset.
+    let transient = unsafe unsafeBitCast(-1, to: sqlite3_destructor_type.self)
+    let kept = unsafe room.keep(bytes)
+    // A nil address would bind NULL: an empty value has one.
+    let start = unsafe kept ?? bytes.baseAddress ?? UnsafeRawPointer(Self.empty)
+    let destructor = unsafe kept == nil ? transient : nil
+    if asText {
+      return unsafe sqlite3_bind_text64(
+        handle, position, start.assumingMemoryBound(to: CChar.self), UInt64(bytes.count), destructor, UInt8(SQLITE_UTF8))
+    }
+    return unsafe sqlite3_bind_blob64(handle, position, start, UInt64(bytes.count), destructor)
   }
 
   private func reset() {
     // The step's failure was reported already; reset repeats it.
     unsafe sqlite3_reset(handle)
     unsafe sqlite3_clear_bindings(handle)
+    room.close()
   }
 
   /// An address for empty values; never written.
@@ -121,4 +129,36 @@ internal import CSQLite
     unsafe byte.initialize(to: 0)
     return unsafe UnsafePointer(byte)
   }()
+}
+
+/// Memory for the values of a connection's statement while it runs, so that SQLite need not copy each into a piece of its own.
+///
+/// A statement that runs inside another's rows takes what is left; what finds no room is copied.
+@safe final class BindingRoom {
+  /// Bytes: the values of all but long rows.
+  private static let size = 16 << 10
+
+  private let start: UnsafeMutableRawPointer
+  private var used = 0
+  private var users = 0
+
+  init() { unsafe start = .allocate(byteCount: Self.size, alignment: 16) }
+
+  deinit { unsafe start.deallocate() }
+
+  func open() { users += 1 }
+
+  func close() {
+    users -= 1
+    if users == 0 { used = 0 }
+  }
+
+  /// Where the bytes are until the last user closes; nil when there is no room, or none is needed.
+  func keep(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawPointer? {
+    guard let source = bytes.baseAddress, bytes.count > 0, Self.size - used >= bytes.count else { return nil }
+    let place = unsafe start + used
+    unsafe place.copyMemory(from: source, byteCount: bytes.count)
+    used += bytes.count
+    return UnsafeRawPointer(place)
+  }
 }

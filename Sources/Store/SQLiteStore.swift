@@ -49,7 +49,7 @@ package final class SQLiteStore: Store {
   package func write<T: Sendable>(
     _ body: @escaping @Sendable (any StoreTransaction) throws -> T, completion: @escaping @Sendable (Result<T, any Error>) -> Void
   ) {
-    queue(erases: false, body) { result in completion(result.map(\.value)) }
+    queue(erases: false, body) { result in completion(result.map { $0.value }) }
   }
 
   package func erase<T: Sendable>(

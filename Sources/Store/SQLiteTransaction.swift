@@ -1,5 +1,7 @@
 /// The write operations, on the writer's connection and thread.
 final class SQLiteTransaction: SQLiteReading, StoreTransaction {
+  override var isTransaction: Bool { true }
+
   /// The newest entry of each chain, as this transaction sees it: nobody else writes.
   private var heads: [String: AuditHead] = [:]
   /// Rows that most bodies of a batch look at, as read or written in this batch.

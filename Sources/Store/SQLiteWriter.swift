@@ -65,7 +65,7 @@ final class SQLiteWriter: Sendable {
 
   /// Empties the log when this batch or an earlier one removed what must leave the files, and no reader stands in the way.
   private func erase(_ batch: [WriteQueue.Entry], _ connection: SQLiteConnection) -> Erasure {
-    let isAsked = batch.contains(where: \.erases)
+    let isAsked = batch.contains { $0.erases }
     let isOwed = owesErasure.withLock { owes in
       owes = owes || isAsked
       return owes
@@ -81,31 +81,74 @@ final class SQLiteWriter: Sendable {
   }
 
   /// One transaction. Throws when nothing of the batch is durable, or when that is not known.
+  ///
+  /// Hardly a body fails once it has written something, and a savepoint copies every page that the body changes. So there are
+  /// none at first; when one would be needed, everything is undone and each body runs again behind a savepoint of its own. A body
+  /// of `erase` runs once only.
   private func commit(_ batch: [WriteQueue.Entry], _ connection: SQLiteConnection, _ transaction: SQLiteTransaction) throws(StoreError)
     -> [WriteQueue.Attempt]
   {
     try connection.execute("BEGIN IMMEDIATE")
     transaction.begin()
+    var attempts: [WriteQueue.Attempt]?
+    if !batch.contains(where: { $0.erases }) {
+      attempts = try run(batch, connection, transaction)
+      if attempts == nil {
+        try connection.execute("ROLLBACK")
+        transaction.undo()
+        try connection.execute("BEGIN IMMEDIATE")
+        transaction.begin()
+      }
+    }
+    if attempts == nil { attempts = try runApart(batch, connection, transaction) }
+    try connection.execute("COMMIT")
+    return attempts ?? []
+  }
+
+  /// nil when a body failed that had changed rows.
+  private func run(_ batch: [WriteQueue.Entry], _ connection: SQLiteConnection, _ transaction: SQLiteTransaction) throws(StoreError)
+    -> [WriteQueue.Attempt]?
+  {
+    var attempts: [WriteQueue.Attempt] = []
+    attempts.reserveCapacity(batch.count)
+    for entry in batch {
+      let changed = connection.allChangedRows
+      let attempt = try run(entry, connection, transaction)
+      if attempt.failed, connection.allChangedRows != changed { return nil }
+      attempts.append(attempt)
+    }
+    return attempts
+  }
+
+  private func runApart(_ batch: [WriteQueue.Entry], _ connection: SQLiteConnection, _ transaction: SQLiteTransaction) throws(StoreError)
+    -> [WriteQueue.Attempt]
+  {
     var attempts: [WriteQueue.Attempt] = []
     for entry in batch {
       try connection.execute("SAVEPOINT body")
       let appended = transaction.appendedEntries
-      let attempt = entry.run(transaction)
-      // Some failures end the whole transaction (full disk); then the batch is gone.
-      guard connection.isInTransaction else { throw attempt.storeFailure ?? .unavailable(.ioError) }
+      let attempt = try run(entry, connection, transaction)
       if attempt.failed {
-        switch attempt.storeFailure {
-        case .unavailable, .unknownOutcome, .corrupt: throw attempt.storeFailure ?? .unavailable(.ioError)
-        case nil, .conflict, .busy, .newerSchema, .locked, .networkFileSystem:
-          try connection.execute("ROLLBACK TO body")
-          transaction.undo(leaving: appended)
-        }
+        try connection.execute("ROLLBACK TO body")
+        transaction.undo(leaving: appended)
       }
       try connection.execute("RELEASE body")
       attempts.append(attempt)
     }
-    try connection.execute("COMMIT")
     return attempts
+  }
+
+  /// Throws when the failure is one of the whole transaction.
+  private func run(_ entry: WriteQueue.Entry, _ connection: SQLiteConnection, _ transaction: SQLiteTransaction) throws(StoreError)
+    -> WriteQueue.Attempt
+  {
+    let attempt = entry.run(transaction)
+    // Some failures end the whole transaction (full disk); then the batch is gone.
+    guard connection.isInTransaction else { throw attempt.storeFailure ?? .unavailable(.ioError) }
+    switch attempt.storeFailure {
+    case .unavailable, .unknownOutcome, .corrupt: throw attempt.storeFailure ?? .unavailable(.ioError)
+    case nil, .conflict, .busy, .newerSchema, .locked, .networkFileSystem: return attempt
+    }
   }
 
   private func abandon(_ connection: SQLiteConnection) {

@@ -10,7 +10,8 @@ package protocol Store: Sendable {
   /// Queues `body` for the writer and returns at once. The writer runs queued bodies in order, many to
   /// one durable commit; a body that throws is undone alone. `completion` runs on the writer's
   /// thread after the commit is durable, or with the reason why it is not. A failed commit fails
-  /// every body of its batch. `body` must not block and must be safe to run once only.
+  /// every body of its batch. `body` must not block, changes nothing but its transaction, and may run
+  /// again after what it did was undone.
   func write<T: Sendable>(
     _ body: @escaping @Sendable (any StoreTransaction) throws -> T,
     completion: @escaping @Sendable (Result<T, any Error>) -> Void)
@@ -20,8 +21,8 @@ package protocol Store: Sendable {
   /// is a `conflict`. A copy that fails leaves nothing.
   func backUp(to path: String) throws(StoreError) -> StoreCopy
 
-  /// As `write`, and nothing of what `body` removed is left in the store's files when `completion` comes, unless it is told
-  /// otherwise: a reader that stands in the way for long delays that to a later commit, or to the end of the process.
+  /// As `write`, but that `body` runs once only, and nothing of what it removed is left in the store's files when `completion`
+  /// comes, unless it is told otherwise: a reader that stands in the way for long delays that to a later commit, or to the end of the process.
   func erase<T: Sendable>(
     _ body: @escaping @Sendable (any StoreTransaction) throws -> T,
     completion: @escaping @Sendable (Result<(value: T, isErased: Bool), any Error>) -> Void)
@@ -48,6 +49,8 @@ package struct StoreCopy: Sendable, Equatable {
 }
 
 package protocol StoreReading: ScopedStoreReading {
+  /// What is read here may be undone: it was written in this very transaction, perhaps.
+  var isTransaction: Bool { get }
   /// A named record of the store itself (key check, store id). nil when absent.
   func record(_ name: StaticString) throws(StoreError) -> [UInt8]?
   func tenant(_ id: String) throws(StoreError) -> TenantRow?

@@ -152,6 +152,12 @@ TABLE = [
     Mutant("two programs start two responders", "coffer/SharedHost/OnDemandResponder.swift",
            "while flock(lock, LOCK_EX) != 0, errno == EINTR {}", "",
            module="test_shared_host.StartTests.test_programs_that_find_none_at_once"),
+    Mutant("keys of a transaction that came to nothing seal on", "Service/Vault.swift",
+           "if let kept, !store.isTransaction { return kept }", "if let kept { return kept }",
+           unit="UndoneBatchTests/whatIsSealedAgainIsUnderTheKeyThatIsStored"),
+    Mutant("a body that failed is not undone", "Store/SQLiteWriter.swift",
+           "if attempt.failed, connection.allChangedRows != changed { return nil }", "if attempt.failed, connection.allChangedRows < changed { return nil }",
+           unit="ScopedStoreConformance/aBatchSeesItsOwnTenantAndKeys"),
     Mutant("If-Match is not looked at", "Service/Scoped/SecretViews.swift",
            "|| ifMatch?.matches(bytes) == false {", "{", module="test_scoped.ConditionTests.test_create_or_replace"),
 ]  # fmt: skip

@@ -16,13 +16,13 @@ final class Bench {
   let store: SQLiteStore
   let service: Service
 
-  init(rootKey byte: UInt8 = 3) throws {
+  init(rootKey byte: UInt8 = 3, wrapLimit: Int64 = 1 << 30) throws {
     root = try Self.rootKey(byte)
     store = try SQLiteStore(directory: directory.path + "/store")
     let made = Waiter<FirstKeys>()
     Service.initialise(store, root: root, now: { 1_795_478_400_000 }) { made.give($0) }
     _ = try made.take()
-    service = try Self.service(store, root)
+    service = try Self.service(store, root, wrapLimit: wrapLimit)
   }
 
   deinit { store.close() }
@@ -31,20 +31,24 @@ final class Bench {
     try RootKey(id: "0123456789abcde\(byte)", key: SecretBytes(copying: [UInt8](repeating: byte, count: 32)))
   }
 
-  static func service(_ store: SQLiteStore, _ root: RootKey) throws -> Service {
+  static func service(_ store: SQLiteStore, _ root: RootKey, wrapLimit: Int64 = 1 << 30) throws -> Service {
     try Service(
-      store: store, root: root, wire: WireRing(primary: SecretBytes(copying: [1])), options: Service.Options(), now: { 1_795_478_400_000 })
+      store: store, root: root, wire: WireRing(primary: SecretBytes(copying: [1])), options: Service.Options(), wrapLimit: wrapLimit,
+      now: { 1_795_478_400_000 })
   }
 
   var tenant: String { service.defaultTenant }
   var principal: Principal { Principal(tenant: tenant, actor: .environment, keyID: "", level: .backend) }
 
-  func put(_ name: String, _ value: String) throws {
+  func put(_ name: String, _ value: String) throws { _ = try beginPut(name, value).take() }
+
+  /// Queues it; the result comes later.
+  func beginPut(_ name: String, _ value: String) throws -> Waiter<SecretSummary> {
     let done = Waiter<SecretSummary>()
     let change = SecretChange(
       name: try #require(SecretName(Array(name.utf8))), value: SecretBytes(copying: Array(value.utf8)), description: .keep)
     service.put(change, ifMatch: nil, for: principal, requestID: "r") { done.give($0.mapError { $0 }) }
-    _ = try done.take()
+    return done
   }
 
   func delete(_ name: String) throws {

@@ -215,7 +215,8 @@ import Threads
     for body in bodies { store.write(body, completion: { _ in }) }
     isReady.withLock { $0 = true }
     try store.perform { _ in }
-    #expect(seen.withLock { $0 } == [[1, 0], [2, 10], [2, 10], [3, 20], [2, 10]])
+    // A batch that was undone ran before: what counts is what the last run of each body saw.
+    #expect(seen.withLock { $0.suffix(5) } == [[1, 0], [2, 10], [2, 10], [3, 20], [2, 10]])
     #expect(store.commitFigures.commits <= 5)
     #expect(try store.makeReader().tenant("t1") == kept)
   }
