@@ -68,7 +68,7 @@ let package = Package(
       name: "cofferd",
       dependencies: [
         "Responder", "SocketRelay", "SettingsAPI", "ScopedAPI", "AdminAPI", "Gateway", "Service", "Store", "KeyRing", "Configuration",
-        "EventLog",
+        "EventLog", "HTTPClient", "Model", "StrictJSON",
         "HTTPMessages", "SecretMemory", "CShim", "CErasingHeap", "Threads",
       ],
       swiftSettings: strict, linkerSettings: hardened),

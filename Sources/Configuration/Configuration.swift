@@ -39,6 +39,12 @@ package struct Configuration: Sendable {
   /// A program that prints the root key, with its arguments; in the place of `rootKeyFile`.
   package let rootKeyCommand: Setting<String>?
   package let auditRetentionDays: Setting<Int>
+  /// Minutes between two times that the audit heads are told; 0 for never.
+  package let auditHeadMinutes: Setting<Int>
+  /// Where they are posted to, besides the log.
+  package let auditHeadWebhook: Setting<String>?
+  /// A file with the bearer token for it.
+  package let auditHeadWebhookKeyFile: Setting<String>?
   /// Rows a second that a re-wrap after a key rotation changes at most.
   package let rewrapRows: Setting<Int>
   /// Uids that may connect to the responder's socket; nil lets in whom the socket's mode lets in.
@@ -106,6 +112,12 @@ package struct Configuration: Sendable {
     auditRetentionDays = try reader.read(.auditRetentionDays, expected: "a number from 0 to 36500", default: 0) { text in
       Int(text).flatMap { (0...36_500).contains($0) ? $0 : nil }
     }
+    auditHeadMinutes = try reader.read(.auditHeadMinutes, expected: "a number from 0 to 10080", default: 60) { text in
+      Int(text).flatMap { (0...10_080).contains($0) ? $0 : nil }
+    }
+    auditHeadWebhook = try reader.readOptional(
+      .auditHeadWebhook, expected: "an https URL, or an http one of this machine", ValueReader.ownOrSafeURL)
+    auditHeadWebhookKeyFile = try reader.readOptional(.auditHeadWebhookKeyFile, expected: "a path") { ValueReader.path($0, base: base) }
     rewrapRows = try reader.read(.rewrapRows, expected: "a number from 1 to 1000000", default: 1000) { text in
       Int(text).flatMap { (1...1_000_000).contains($0) ? $0 : nil }
     }

@@ -12,6 +12,9 @@ package enum SettingName: String, Sendable, CaseIterable {
   case wireKeyFile = "wire-key-file"
   case auditExposures = "audit.exposures"
   case auditRetentionDays = "audit.retention-days"
+  case auditHeadMinutes = "audit.head-minutes"
+  case auditHeadWebhook = "audit.head-webhook"
+  case auditHeadWebhookKeyFile = "audit.head-webhook-key-file"
   case rewrapRows = "rewrap-rows"
   case allowedUIDs = "allowed-uids"
   case insecureOpen = "insecure-open"
@@ -45,7 +48,7 @@ package enum SettingName: String, Sendable, CaseIterable {
     case .dockerHost: "DOCKER_HOST_ADDR"
     case .webURL: "OH_WEB_URL"
     case .dir, .config, .socket, .socketMode, .controlSocket, .threads, .rootKeyFile, .rootKeyCommand, .wireKeyFile, .auditExposures,
-      .auditRetentionDays, .rewrapRows, .allowedUIDs, .insecureOpen, .corsOrigins, .allowNetworkFilesystem, .agentServer,
+      .auditRetentionDays, .auditHeadMinutes, .auditHeadWebhook, .auditHeadWebhookKeyFile, .rewrapRows, .allowedUIDs, .insecureOpen, .corsOrigins, .allowNetworkFilesystem, .agentServer,
       .agentServerKeyFile, .agentServerDeadline, .relaySocket, .relayLimit, .conversationSecrets, .conversationMinutes, .lookupURL,
       .logFormat, .logLevel,
       .logRequests:

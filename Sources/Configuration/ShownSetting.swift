@@ -26,6 +26,9 @@ extension Configuration {
     case .wireKeyFile: row(wireKeyFile) { $0 }
     case .auditExposures: row(auditExposures) { $0.rawValue }
     case .auditRetentionDays: row(auditRetentionDays) { String($0) }
+    case .auditHeadMinutes: row(auditHeadMinutes) { String($0) }
+    case .auditHeadWebhook: row(auditHeadWebhook) { $0 }
+    case .auditHeadWebhookKeyFile: row(auditHeadWebhookKeyFile) { $0 }
     case .rewrapRows: row(rewrapRows) { String($0) }
     case .allowedUIDs: row(allowedUIDs) { $0.map { String($0) }.joined(separator: ", ") }
     case .insecureOpen: row(isInsecureOpen) { String($0) }

@@ -56,6 +56,16 @@ struct ValueReader {
     return String(text)
   }
 
+  /// What a credential may go to: TLS, or this machine.
+  static func ownOrSafeURL(_ text: String) -> String? {
+    guard let url = webURL(text) else { return nil }
+    if url.hasPrefix("https://") { return url }
+    let host = url.dropFirst("http://".count).prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+    let name = host.hasPrefix("[") ? host.prefix { $0 != "]" } + "]" : host.prefix { $0 != ":" }
+    // A user name ends with an @, and what is before it is no host.
+    return ["localhost", "127.0.0.1", "[::1]"].contains(String(name)) && !host.contains("@") ? url : nil
+  }
+
   /// An http or https URL in visible ASCII.
   static func webURL(_ text: String) -> String? {
     guard text.utf8.count <= 2048, text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else { return nil }

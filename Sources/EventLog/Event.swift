@@ -69,6 +69,9 @@ package enum Event: Sendable {
   case stopped(requests: UInt64)
   case auditCut(entries: Int64)
   case auditNotCut(String)
+  case auditHead(tenant: String, sequence: Int64, hash: String)
+  case auditHeadsLeftOut(count: Int)
+  case auditHeadsNotSent(String)
   case keysRotated(count: Int)
   case rowsRewrapped(rows: Int, unreadable: Int)
   case rowsNotRewrapped(String)
@@ -82,9 +85,9 @@ package enum Event: Sendable {
 
   var level: Configuration.LogLevel {
     switch self {
-    case .started, .restartRequested, .successorReady, .draining, .stopped, .auditCut, .keysRotated, .rowsRewrapped, .request: .info
+    case .started, .restartRequested, .successorReady, .draining, .stopped, .auditCut, .auditHead, .auditHeadsLeftOut, .keysRotated, .rowsRewrapped, .request: .info
     case .warning, .keyRefused, .linesLeftOut: .warning
-    case .auditNotCut, .rowsNotRewrapped, .restartFailed, .storeFailed, .startRefused, .requestFailed, .canaryRead: .error
+    case .auditNotCut, .auditHeadsNotSent, .rowsNotRewrapped, .restartFailed, .storeFailed, .startRefused, .requestFailed, .canaryRead: .error
     }
   }
 
@@ -99,6 +102,9 @@ package enum Event: Sendable {
     case .stopped: "stopped"
     case .auditCut: "old audit entries were cut"
     case .auditNotCut: "old audit entries could not be cut"
+    case .auditHead: "audit head"
+    case .auditHeadsLeftOut: "more audit heads changed than are logged"
+    case .auditHeadsNotSent: "the audit heads could not be sent; they are sent again soon"
     case .keysRotated: "tenant keys were as old as their tenants allow; new versions were made"
     case .rowsRewrapped: "rows went under the newest version of their tenant's key"
     case .rowsNotRewrapped: "rows under older versions of tenant keys could not be re-wrapped"
@@ -120,10 +126,16 @@ package enum Event: Sendable {
     case .successorReady(let pid): [("pid", .number(JSONNumber(pid)))]
     case .stopped(let requests): [("requests", .number(JSONNumber(requests)))]
     case .auditCut(let entries): [("entries", .number(JSONNumber(entries)))]
+    case .auditHead(let tenant, let sequence, let hash):
+      [
+        ("tenant", .string(JSONString(tenant))), ("sequence", .number(JSONNumber(sequence))), ("hash", .string(JSONString(hash))),
+      ]
+    case .auditHeadsLeftOut(let count): [("count", .number(JSONNumber(count)))]
     case .keysRotated(let count): [("count", .number(JSONNumber(count)))]
     case .rowsRewrapped(let rows, let unreadable):
       [("rows", .number(JSONNumber(rows))), ("unreadable", .number(JSONNumber(unreadable)))]
-    case .storeFailed(let reason), .startRefused(let reason), .auditNotCut(let reason), .rowsNotRewrapped(let reason):
+    case .storeFailed(let reason), .startRefused(let reason), .auditNotCut(let reason), .auditHeadsNotSent(let reason),
+      .rowsNotRewrapped(let reason):
       [("reason", .string(JSONString(reason)))]
     case .request(let event), .requestFailed(let event), .keyRefused(let event): event.fields
     case .canaryRead(let event): event.fields

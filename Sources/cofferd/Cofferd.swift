@@ -150,10 +150,12 @@ struct Server {
     log.write(.started(version: Release.version, socket: configuration.socket.value, threads: threads))
     successor.tellReady()
     let retention = Retention(days: configuration.auditRetentionDays.value, service, facts, log)
+    let heads = HeadTeller(minutes: configuration.auditHeadMinutes.value, to: try headWebhook(), service, log)
     let keeper = KeyKeeper(rowsPerSecond: configuration.rewrapRows.value, service, log)
     waitForEnd(responder, service)
     log.write(.draining)
     retention?.stop()
+    heads?.stop()
     keeper.stop()
     // Long before the others: what it tells the clients takes a round trip, and they come again to the successor.
     relay.drain(limit: 3)
@@ -161,6 +163,12 @@ struct Server {
     store.close()
     log.write(.stopped(requests: responder.figures.requests))
     return 0
+  }
+
+  private func headWebhook() throws -> HeadTeller.Webhook? {
+    guard let url = configuration.auditHeadWebhook?.value else { return nil }
+    let token = try configuration.auditHeadWebhookKeyFile.map { try KeyFile.read($0.value).withoutLineEnd }
+    return HeadTeller.Webhook(url: url, token: token)
   }
 
   /// nil when no agent server is configured.

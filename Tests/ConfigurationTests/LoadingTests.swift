@@ -30,6 +30,7 @@ struct LoadingTests {
     #expect(configuration.wireKey == .file(Setting("/d/keys/wire.key", from: .standard)))
     #expect(configuration.auditExposures.value == .beforeReply)
     #expect(configuration.auditRetentionDays.value == 0)
+    #expect(configuration.auditHeadMinutes.value == 60 && configuration.auditHeadWebhook == nil)
     #expect(configuration.allowedUIDs == nil)
     #expect(!configuration.isInsecureOpen.value)
     #expect(configuration.corsOrigins.value.isEmpty)
@@ -59,7 +60,8 @@ struct LoadingTests {
     let values: [SettingName: String] = [
       .socket: "/s", .socketMode: "0600", .controlSocket: "c.sock", .threads: "4", .rootKeyFile: "/r",
       .rootKeyCommand: "/bin/key of coffer", .wireKeyFile: "/w",
-      .auditExposures: "batched", .auditRetentionDays: "365", .rewrapRows: "77", .allowedUIDs: "33, 1000", .insecureOpen: "true",
+      .auditExposures: "batched", .auditRetentionDays: "365", .auditHeadMinutes: "7",
+      .auditHeadWebhook: "http://[::1]:9/heads", .auditHeadWebhookKeyFile: "/k/webhook", .rewrapRows: "77", .allowedUIDs: "33, 1000", .insecureOpen: "true",
       .corsOrigins: "https://a.example:8443 http://b.example",
       .corsOriginRegex: "https://[a-z]+[.]example", .dockerHost: "host.docker.internal", .webURL: "https://c.example/x",
       .allowNetworkFilesystem: "true", .logFormat: "text", .logLevel: "error",
@@ -79,6 +81,8 @@ struct LoadingTests {
       #expect(configuration.controlSocket.value == "/d/c.sock")
       #expect(configuration.threads.value == 4)
       #expect(configuration.auditRetentionDays.value == 365)
+      #expect(configuration.auditHeadMinutes.value == 7 && configuration.auditHeadWebhook?.value == "http://[::1]:9/heads")
+      #expect(configuration.auditHeadWebhookKeyFile?.value == "/k/webhook")
       #expect(configuration.rewrapRows.value == 77)
       #expect(configuration.agentServer.servers?.value.map(\.value) == [.unix("/a.sock")])
       #expect(configuration.agentServer.keyFile(for: "") == "/d/k")

@@ -50,6 +50,7 @@ modules=(
   test_roundtrip
   test_headers
   test_audit
+  test_audit_heads
   test_hostile_body
   test_canary
   test_canary_secrets

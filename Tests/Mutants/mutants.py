@@ -158,6 +158,9 @@ TABLE = [
     Mutant("a body that failed is not undone", "Store/SQLiteWriter.swift",
            "if attempt.failed, connection.allChangedRows != changed { return nil }", "if attempt.failed, connection.allChangedRows < changed { return nil }",
            unit="ScopedStoreConformance/aBatchSeesItsOwnTenantAndKeys"),
+    Mutant("heads that were not taken are not sent again", "cofferd/HeadTeller.swift",
+           "wait = min(period, Self.retry)", "sent = logged",
+           module="test_audit_heads.AuditHeadTests.test_a_webhook_that_fails_gets_them_again"),
     Mutant("If-Match is not looked at", "Service/Scoped/SecretViews.swift",
            "|| ifMatch?.matches(bytes) == false {", "{", module="test_scoped.ConditionTests.test_create_or_replace"),
 ]  # fmt: skip
