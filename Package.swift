@@ -54,7 +54,7 @@ let package = Package(
     module("SettingsAPI", ["Service", "Model", "Gateway", "HTTPMessages", "StrictJSON", "SecretMemory", "Threads"]),
     module("AdminAPI", ["Service", "Store", "KeyRing", "Model", "HTTPMessages", "StrictJSON", "SecretMemory", "Threads"]),
     module("ScopedAPI", ["Service", "Model", "KeyRing", "HTTPMessages", "StrictJSON", "SecretMemory"]),
-    module("Responder", ["HTTPMessages", "SecretMemory", "CFastCGI", "CShim", "Threads"]),
+    module("Responder", ["Ciphers", "HTTPMessages", "SecretMemory", "CFastCGI", "CShim", "Threads"]),
     module("SocketRelay", ["HTTPMessages", "Responder", "StrictJSON", "Ciphers", "SecretMemory", "CShim", "Threads"]),
     module("Configuration", ["StrictJSON", "SecretMemory"]),
     module("EventLog", ["CShim", "Configuration", "Model", "StrictJSON", "Threads"]),

@@ -48,10 +48,10 @@ package enum SettingName: String, Sendable, CaseIterable {
     case .dockerHost: "DOCKER_HOST_ADDR"
     case .webURL: "OH_WEB_URL"
     case .dir, .config, .socket, .socketMode, .controlSocket, .threads, .rootKeyFile, .rootKeyCommand, .wireKeyFile, .auditExposures,
-      .auditRetentionDays, .auditHeadMinutes, .auditHeadWebhook, .auditHeadWebhookKeyFile, .rewrapRows, .allowedUIDs, .insecureOpen, .corsOrigins, .allowNetworkFilesystem, .agentServer,
-      .agentServerKeyFile, .agentServerDeadline, .relaySocket, .relayLimit, .conversationSecrets, .conversationMinutes, .lookupURL,
-      .logFormat, .logLevel,
-      .logRequests:
+      .auditRetentionDays, .auditHeadMinutes, .auditHeadWebhook, .auditHeadWebhookKeyFile, .rewrapRows, .allowedUIDs, .insecureOpen,
+      .corsOrigins, .allowNetworkFilesystem, .agentServer, .agentServerKeyFile, .agentServerDeadline, .relaySocket, .relayLimit,
+      .conversationSecrets, .conversationMinutes, .lookupURL,
+      .logFormat, .logLevel, .logRequests:
       nil
     }
   }

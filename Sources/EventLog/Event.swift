@@ -85,9 +85,12 @@ package enum Event: Sendable {
 
   var level: Configuration.LogLevel {
     switch self {
-    case .started, .restartRequested, .successorReady, .draining, .stopped, .auditCut, .auditHead, .auditHeadsLeftOut, .keysRotated, .rowsRewrapped, .request: .info
+    case .started, .restartRequested, .successorReady, .draining, .stopped, .auditCut, .auditHead, .auditHeadsLeftOut, .keysRotated,
+      .rowsRewrapped, .request:
+      .info
     case .warning, .keyRefused, .linesLeftOut: .warning
-    case .auditNotCut, .auditHeadsNotSent, .rowsNotRewrapped, .restartFailed, .storeFailed, .startRefused, .requestFailed, .canaryRead: .error
+    case .auditNotCut, .auditHeadsNotSent, .rowsNotRewrapped, .restartFailed, .storeFailed, .startRefused, .requestFailed, .canaryRead:
+      .error
     }
   }
 

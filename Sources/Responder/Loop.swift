@@ -1,4 +1,5 @@
 internal import CShim
+internal import Ciphers
 internal import Glibc
 internal import HTTPMessages
 internal import SecretMemory
@@ -215,9 +216,11 @@ internal import Threads
     }
   }
 
+  /// For a request that brings no usable id: `req_` and 26 characters (scoped spec, section 1.3).
   private func freshID() -> String {
     requestCount += 1
-    return name + String(requestCount)
+    let now = Int64(time(nil)) * 1000
+    return (try? RandomText.ulid(at: now)).map { "req_" + $0 } ?? name + String(requestCount)
   }
 
   private func answer(_ parsed: LibFCGI.Parsed, on connection: Connection) {

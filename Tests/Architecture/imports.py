@@ -23,7 +23,7 @@ ALLOWED = {
     "SettingsAPI": {"Gateway", "HTTPMessages", "Model", "SecretMemory", "Service", "StrictJSON", "Threads"},
     "ScopedAPI": {"HTTPMessages", "KeyRing", "Model", "SecretMemory", "Service", "StrictJSON"},
     "AdminAPI": {"HTTPMessages", "KeyRing", "Model", "SecretMemory", "Service", "Store", "StrictJSON", "Threads"},
-    "Responder": {"CFastCGI", "CShim", "HTTPMessages", "SecretMemory", "Threads"},
+    "Responder": {"CFastCGI", "CShim", "Ciphers", "HTTPMessages", "SecretMemory", "Threads"},
     "SocketRelay": {"CShim", "Ciphers", "HTTPMessages", "Responder", "SecretMemory", "StrictJSON", "Threads"},
     "Configuration": {"SecretMemory", "StrictJSON"},
     "Diagnosis": set(),

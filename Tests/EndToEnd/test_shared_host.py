@@ -43,6 +43,8 @@ class ServingTests(SharedHostTestCase):
         shown = client("GET", "/api/settings")
         self.assertEqual(shown.json()["agent_settings"]["llm"]["api_key"], MASK)
         self.assertEqual((shown.header("Cache-Control"), shown.header("X-Content-Type-Options")), ("no-store", "nosniff"))
+        # No id from the web server: one of Coffer's own.
+        self.assertRegex(shown.header("X-Request-Id"), "^req_[0-9a-hjkmnp-tv-z]{26}$")
         etag = shown.header("ETag")
         self.assertEqual(client("GET", "/api/settings", headers={"If-None-Match": etag}).status, 304)
         self.assertEqual(client("PUT", "/api/settings/secrets", {"name": "A B", "value": secret}).status, 422)
