@@ -4,12 +4,13 @@
 # make bench-full  the same, with few clients, a million secrets and an OpenHands agent server; BENCH=--write for docs/performance.md
 # make nightly  the tests with the long numbers, and a report of what each reached: .build/nightly.md (ONLY=T20,T31 for some)
 # make deb      the Debian package: .build/deb/coffer_VERSION_ARCHITECTURE.deb
+# make sbom     the bill of materials of the two programs: .build/coffer.cdx.json (CycloneDX)
 # make mutants  plant faults into the product, one at a time: each must turn its test red (ONLY=word for some)
 # make build    release build: .build/release/coffer and .build/release/cofferd
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: build run test deps deps-test lint unit sanitizers fuzz end-to-end bench bench-full nightly mutants deb clean
+.PHONY: build run test deps deps-test lint unit sanitizers fuzz end-to-end bench bench-full nightly mutants deb sbom clean
 
 # Where `make run` keeps its store.
 DIR ?= $(HOME)/.coffer
@@ -22,8 +23,8 @@ BENCH ?=
 BUILD_PACKAGES := libfcgi-dev libssl-dev libsqlite3-dev libcurl4-openssl-dev
 RUN_PACKAGES := nginx openssl curl
 TEST_PACKAGES := e2fsprogs python3 python3-venv python3-cryptography python3-dotenv nodejs tmux sqlite3 strace faketime gcc libc6-dev apache2-bin libapache2-mod-fcgid
-PACKAGE_PACKAGES := debhelper dpkg-dev
-NIGHTLY_PACKAGES := wrk mmdebstrap $(PACKAGE_PACKAGES)
+PACKAGE_PACKAGES := binutils debhelper dpkg-dev python3
+NIGHTLY_PACKAGES := wrk mmdebstrap systemd $(PACKAGE_PACKAGES)
 BENCH_PACKAGES := wrk gcc libc6-dev python3 python3-venv
 
 RELEASE := -c release --static-swift-stdlib -Xlinker --gc-sections -Xlinker -s
@@ -82,6 +83,10 @@ nightly: deps-test build
 deb: build
 	@$(call install,$(PACKAGE_PACKAGES))
 	conf/debian/build
+
+sbom: build
+	@$(call install,python3 dpkg-dev)
+	conf/debian/sbom .build/release/coffer .build/release/cofferd >.build/coffer.cdx.json
 
 bench: build
 	@$(call install,$(BENCH_PACKAGES))

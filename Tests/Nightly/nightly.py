@@ -104,6 +104,10 @@ TABLE = [
         [end_to_end("test_environment_files", COFFER_VALUES="10000")]),
     Row("package", "the Debian package installs, serves the README's transcript, upgrades and goes in a clean Debian 12", "all of it",
         [nightly("test_package")]),
+    Row("T95", "what is released is known and can be made again", "every linked library listed; two packages byte-identical",
+        [nightly("test_release.BillOfMaterialsTests"), nightly("test_release.ReproducibleTests")]),
+    Row("T96", "programs and unit are hardened", "position-independent, full RELRO, no executable stack, exposure 2.0 at most",
+        [nightly("test_release.HardeningTests")]),
     Row("T82", "the unit tests are clean under the sanitizers", "0 reports", [script("make", "sanitizers")], hours=2),
 ]  # fmt: skip
 
