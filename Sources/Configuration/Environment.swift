@@ -49,11 +49,18 @@ struct Environment: Sendable {
     return (values, numbers.sorted().map { "\(prefix)\($0)" })
   }
 
+  /// The name of a variable that is none of ours, in a form fit for a message.
+  private static func shown(_ name: String) -> String {
+    let isName = name.utf8.count <= 64 && name.utf8.allSatisfy { (0x41...0x5A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x5F }
+    return isName ? name : "COFFER_…"
+  }
+
   /// The settings named by `COFFER_…` and by the agent server's names.
   func settings() throws(ConfigurationError) -> [SettingName: RawValue] {
     for name in unreadable.union(plain.keys).sorted() where name.hasPrefix("COFFER_") {
       if SettingName.variables[name] == nil, !SettingName.otherVariables.contains(name) {
-        throw .unknownKey(name, from: .environment(name), nearest: nearest(to: name, among: SettingName.variables.keys))
+        throw .unknownKey(
+          Self.shown(name), from: .environment(Self.shown(name)), nearest: nearest(to: name, among: SettingName.variables.keys))
       }
       if unreadable.contains(name) { throw .invalidValue(name, from: .environment(name), expected: "UTF-8 text") }
     }

@@ -63,6 +63,8 @@ struct RefusalTests {
   @Test(arguments: [
     ("COFFER_THREDS=c4n4ry-v4lue", "unknown setting COFFER_THREDS; did you mean COFFER_THREADS?"),
     ("COFFER_DATABASE_PASSWORD=c4n4ry-v4lue", "unknown setting COFFER_DATABASE_PASSWORD; see conf/coffer.conf for the list"),
+    ("COFFER_\u{1B}[31m=1", "unknown setting COFFER_…; see conf/coffer.conf for the list"),
+    ("COFFER_c4n4ry-v4lue=1", "unknown setting COFFER_…; see conf/coffer.conf for the list"),
     ("COFFER_THREADS=c4n4ry-v4lue", "COFFER_THREADS must be a number from 0 to 256"),
     ("COFFER_THREADS=", "COFFER_THREADS is empty; give a value or leave it out"),
     ("OH_WEB_URL=c4n4ry-v4lue", "OH_WEB_URL must be an http or https URL"),
