@@ -15,7 +15,8 @@ extension SQLiteStore {
     } catch {
       NewFile.remove(path)
       // A failed read or write of the copy leaves no doubt about the store.
-      throw error == .unknownOutcome ? .unavailable(.ioError) : error
+      if case .unknownOutcome = error { throw .unavailable(.ioError) }
+      throw error
     }
   }
 

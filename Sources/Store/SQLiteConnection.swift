@@ -142,7 +142,7 @@ extension StoreError {
     case SQLITE_CONSTRAINT: self = .conflict
     case SQLITE_CORRUPT, SQLITE_NOTADB: self = .corrupt
     case SQLITE_IOERR:
-      self = code == SQLITE_IOERR | (8 << 8) ? .unavailable(.ioError) : .unknownOutcome
+      self = code == SQLITE_IOERR | (8 << 8) ? .unavailable(.ioError) : .unknownOutcome(code: code)
     default: self = .unavailable(.ioError)
     }
   }

@@ -52,7 +52,7 @@ final class SQLiteWriter: Sendable {
         transaction.undo()
         for entry in batch { entry.fail(error) }
         // After a failed sync the next one may lie: stop writing, restart, recover. Never try again here.
-        if error == .unknownOutcome || error == .corrupt { return stop(error) }
+        if error.endsTheProcess { return stop(error) }
       }
     }
   }
@@ -76,7 +76,7 @@ final class SQLiteWriter: Sendable {
       owesErasure.withLock { $0 = !isDone }
       return isDone ? .done : .owed
     } catch {
-      return error == .unknownOutcome || error == .corrupt ? .failed(error) : .owed
+      return error.endsTheProcess ? .failed(error) : .owed
     }
   }
 

@@ -6,8 +6,8 @@ package enum StoreError: Error, Sendable, Equatable {
   case busy
   /// The store cannot be written now (disk full, read-only); nothing was changed.
   case unavailable(Unavailability)
-  /// The commit may or may not have happened; the process must restart and recover.
-  case unknownOutcome
+  /// The commit may or may not have happened; the process must restart and recover. With SQLite's extended result code.
+  case unknownOutcome(code: Int32)
   /// The file is damaged or is not a Coffer store.
   case corrupt
   /// The store was written by a newer program.
@@ -16,6 +16,14 @@ package enum StoreError: Error, Sendable, Equatable {
   case locked
   /// The directory is on a network file system.
   case networkFileSystem
+
+  /// After it nothing more may be written by this process.
+  var endsTheProcess: Bool {
+    switch self {
+    case .unknownOutcome, .corrupt: true
+    case .conflict, .busy, .unavailable, .newerSchema, .locked, .networkFileSystem: false
+    }
+  }
 
   package enum Unavailability: Sendable, Equatable { case diskFull, readOnly, draining, ioError }
 }

@@ -26,7 +26,7 @@ extension StoreError {
     case .unavailable(.readOnly): "the store's directory cannot be written; check its owner and mode"
     case .unavailable(.draining): "the store is closing"
     case .unavailable(.ioError): "reading or writing the store failed"
-    case .unknownOutcome: "a write to the disk failed with an unknown outcome"
+    case .unknownOutcome(let code): "a write to the disk failed with an unknown outcome (SQLite's extended code \(code))"
     case .corrupt: "the store is damaged or is not a Coffer store; restore a backup"
     case .newerSchema(let found, let supported):
       """

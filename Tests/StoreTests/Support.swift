@@ -12,7 +12,7 @@ extension Store {
       done.signal()
     }
     done.wait()
-    guard let outcome = result.withLock({ $0 }) else { throw StoreError.unknownOutcome }
+    guard let outcome = result.withLock({ $0 }) else { throw StoreError.unknownOutcome(code: 0) }
     return try outcome.get()
   }
 }
@@ -27,7 +27,7 @@ extension Store {
       done.signal()
     }
     done.wait()
-    guard let outcome = result.withLock({ $0 }) else { throw StoreError.unknownOutcome }
+    guard let outcome = result.withLock({ $0 }) else { throw StoreError.unknownOutcome(code: 0) }
     return try outcome.get()
   }
 }
