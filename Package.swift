@@ -38,9 +38,10 @@ let package = Package(
     .systemLibrary(name: "CLibcrypto", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CFastCGI", providers: [.apt(["libfcgi-dev"])]),
     .systemLibrary(name: "CSQLite", providers: [.apt(["libsqlite3-dev"])]),
-    .systemLibrary(name: "CCurl", providers: [.apt(["libcurl4-openssl-dev"])]),
     .target(name: "CShim"),
     .target(name: "CErasingHeap"),
+    // Needs the headers of libcurl4-openssl-dev; the library is loaded at run time.
+    .target(name: "CCurl"),
 
     module("SecretMemory", ["CLibcrypto"]),
     module("Ciphers", ["SecretMemory", "CLibcrypto"]),

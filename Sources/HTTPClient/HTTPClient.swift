@@ -37,14 +37,11 @@ package struct HTTPClient: Sendable {
 
   package init(_ options: Options = Options()) { self.options = options }
 
-  /// curl_global_init is not safe beside other threads: the first use of this constant does it once.
-  private static let isUsable = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
-
   package func send(_ request: HTTPRequest) throws(HTTPFailure) -> HTTPReply {
     // libcurl says the same of a scheme it does not have and of an answer that is no HTTP.
     guard request.url.hasPrefix("https://") || request.url.hasPrefix("http://") else { throw .invalidRequest }
-    guard Self.isUsable, let handle = unsafe curl_easy_init() else { throw .unusable }
-    defer { unsafe curl_easy_cleanup(handle) }
+    guard coffer_curl_load(), let handle = unsafe coffer_curl_init() else { throw .unusable }
+    defer { unsafe coffer_curl_cleanup(handle) }
     let collector = ReplyCollector(maximumBody: options.maximumBody)
     var fields = try FieldList(request)
     defer { fields.erase() }
@@ -60,7 +57,7 @@ package struct HTTPClient: Sendable {
   }
 
   private func perform(_ handle: UnsafeMutableRawPointer, body: SecretBytes?) -> CURLcode {
-    guard let body else { return unsafe curl_easy_perform(handle) }
+    guard let body else { return unsafe coffer_curl_perform(handle) }
     // Lent, not copied: CURLOPT_POSTFIELDS keeps the address only.
     return body.withBytes { bytes in
       unsafe bytes.withUnsafeBytes { bytes in
@@ -68,7 +65,7 @@ package struct HTTPClient: Sendable {
         guard unsafe coffer_curl_set_size(handle, CURLOPT_POSTFIELDSIZE_LARGE, bytes.count) == CURLE_OK,
           unsafe coffer_curl_set_context(handle, CURLOPT_POSTFIELDS, UnsafeMutableRawPointer(mutating: start)) == CURLE_OK
         else { return CURLE_BAD_FUNCTION_ARGUMENT }
-        return unsafe curl_easy_perform(handle)
+        return unsafe coffer_curl_perform(handle)
       }
     }
   }

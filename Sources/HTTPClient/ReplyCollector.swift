@@ -94,7 +94,7 @@ final class ReplyCollector {
     var line = Array(name.utf8) + Array(value.isEmpty ? ":".utf8 : ": ".utf8) + value + [0]
     defer { SecretMemory.erase(&line) }
     let longer = unsafe line.withUnsafeBytes { line in
-      unsafe curl_slist_append(first, line.baseAddress!.assumingMemoryBound(to: CChar.self))
+      unsafe coffer_curl_append(first, line.baseAddress!.assumingMemoryBound(to: CChar.self))
     }
     guard let longer = unsafe longer else {
       erase()
@@ -112,7 +112,7 @@ final class ReplyCollector {
       }
       unsafe entry = current.pointee.next
     }
-    unsafe curl_slist_free_all(first)
+    unsafe coffer_curl_free(first)
     unsafe first = nil
   }
 }

@@ -57,7 +57,8 @@ internal import CSQLite
     try set("PRAGMA secure_delete=ON", reading: "PRAGMA secure_delete", expecting: "1")
     try set("PRAGMA temp_store=MEMORY", reading: "PRAGMA temp_store", expecting: "2")
     try set("PRAGMA mmap_size=0", reading: "PRAGMA mmap_size", expecting: "0")
-    try set("PRAGMA cache_size=-2048", reading: "PRAGMA cache_size", expecting: "-2048")
+    // In KiB. Every thread that reads has a connection; what it does not keep, the system's page cache has.
+    try set("PRAGMA cache_size=-1024", reading: "PRAGMA cache_size", expecting: "-1024")
     switch role {
     case .writer:
       try set("PRAGMA wal_autocheckpoint=2000", reading: "PRAGMA wal_autocheckpoint", expecting: "2000")

@@ -13,7 +13,7 @@ struct FastCGIRelay {
   let connect: () throws -> Int32
 
   private static let mostConnections = 64
-  /// Milliseconds without a byte after which a connection ends: longer than cofferd waits for anything.
+  /// Milliseconds without a byte on any connection after which all end: longer than cofferd waits for anything.
   private static let silence: Int32 = 90_000
 
   static func isListening(_ descriptor: Int32) -> Bool {
