@@ -228,8 +228,12 @@ package final class AdminAPI {
   func ok(_ data: JSONValue, _ request: Request) -> Response { Self.ok(data, request, at: desk.service.now()) }
 
   static func ok(_ data: JSONValue, _ request: Request, at now: Int64, status: Int = 200) -> Response {
+    Response(status: Status(status), contentType: "application/json", body: .bytes(answer(data, request, at: now)))
+  }
+
+  static func answer(_ data: JSONValue, _ request: Request, at now: Int64) -> [UInt8] {
     let body: JSONValue = ["data": data, "requestId": AdminRendering.text(request.id), "timestamp": AdminRendering.time(now)]
-    return Response(status: Status(status), contentType: "application/json", body: .bytes(body.serialized()))
+    return body.serialized()
   }
 
   /// - Parameter more: members of the answer beside the list.

@@ -153,18 +153,28 @@ extension AdminAPI {
     return page(rows.map { .object(json($0)) }, cursor: rows.count == query.limit ? rows.last.map(id) : nil, request)
   }
 
-  /// Runs a change of a tenant's structure and sends what it renders.
+  /// Runs a change of a tenant's structure and sends what it renders; with an Idempotency-Key a repetition gets the same answer.
   func structure(
     _ tenant: String, _ request: Request, _ principal: Principal, status: Int = 200,
     statusOf: (@Sendable (JSONValue) -> Int)? = nil, _ body: @escaping @Sendable (StructureTransaction) throws -> JSONValue
   ) -> Answer {
     let service = desk.service
     let origin = RequestOrigin(id: request.id, address: request.peer.address)
+    let claim: IdempotencyClaim?
+    do throws(ScopedFailure) {
+      claim = try IdempotencyClaim(
+        request[.idempotencyKey], by: principal.actor.rawValue + principal.keyID, request.method.rawValue,
+        request.target.rawPath + "?" + request.target.rawQuery, body: request.body)
+    } catch { return .now(Self.response(.failure(.refused(error.refusal)), request, at: service.now())) }
     return .later { send in
-      service.structure(of: tenant, by: principal, origin, body) { result in
-        let now = service.now()
-        let response = result.map { data in Self.ok(data, request, at: now, status: statusOf?(data) ?? status) }
-        send(Self.response(response.mapError { .refused($0.refusal) }, request, at: now))
+      service.structure(of: tenant, by: principal, origin, once: claim) { change in
+        let data = try body(change)
+        return StoredAnswer(status: statusOf?(data) ?? status, body: Self.answer(data, request, at: service.now()))
+      } completion: { result in
+        let response = result.map { answer in
+          Response(status: Status(answer.status), contentType: "application/json", body: .bytes(answer.body))
+        }
+        send(Self.response(response.mapError { .refused($0.refusal) }, request, at: service.now()))
       }
     }
   }
@@ -181,7 +191,7 @@ extension AdminAPI {
     }
   }
 
-  /// The same as `structure` for an answer that may show a key.
+  /// The same as `structure` for an answer that may show a key: an Idempotency-Key is ignored, since nothing with a key is kept.
   func shown(
     _ tenant: String, _ request: Request, _ principal: Principal, _ body: @escaping @Sendable (StructureTransaction) throws -> ShownKey
   ) -> Answer {

@@ -38,13 +38,9 @@ extension Call {
   }
 
   func claim() throws(ScopedFailure) -> IdempotencyClaim? {
-    guard let key = request[.idempotencyKey] else { return nil }
-    guard (1...128).contains(key.count), key.allSatisfy({ (0x21...0x7E).contains($0) }) else {
-      throw ScopedFailure(.invalid("/headers/Idempotency-Key", "1 to 128 visible ASCII characters"))
-    }
-    let target = request.target.rawPath + "?" + request.target.rawQuery
-    return IdempotencyClaim(
-      [Array(caller.keyID.utf8), Array(request.method.rawValue.utf8), Array(target.utf8), key], body: request.body)
+    try IdempotencyClaim(
+      request[.idempotencyKey], by: caller.keyID, request.method.rawValue, request.target.rawPath + "?" + request.target.rawQuery,
+      body: request.body)
   }
 }
 

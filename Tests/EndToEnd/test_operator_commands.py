@@ -118,6 +118,34 @@ class OperatorCommandTests(unittest.TestCase):
         self.assertEqual(reader.raw("POST", "/tenants", {"name": "n"}).status, 403)
         self.assertNotIn(auditor, json.dumps(owner("GET", "/admins")))
 
+    def test_a_change_that_is_sent_twice(self):
+        self.coffer.up()
+        owner = Operator(self.coffer)
+        self.addCleanup(owner.close)
+        once = {"Idempotency-Key": "made-once"}
+        first, again = (owner.raw("POST", "/tenants/default/teams", {"name": "Once"}, once) for _ in range(2))
+        self.assertEqual((first.status, again.status), (201, 201))
+        self.assertEqual(first.body, again.body)
+        self.assertEqual([row["name"] for row in self.rows("team", "list")], ["Once"])
+        changed = owner.raw("POST", "/tenants/default/teams", {"name": "Other"}, once)
+        self.assertEqual((changed.status, changed.json()["code"]), (422, "idempotency_key_reused"))
+        # Of another key, another method and another path it is another one.
+        other = Operator(self.coffer, self.do("key", "create", "--kind", "admin", "--role", "operator").splitlines()[0])
+        self.addCleanup(other.close)
+        self.assertEqual(other.raw("POST", "/tenants/default/teams", {"name": "Second"}, once).status, 201)
+        team = first.json()["data"]["id"]
+        for _ in range(2):
+            self.assertEqual(owner.raw("DELETE", "/tenants/default/teams/" + team, None, once).status, 200)
+        self.assertEqual(owner.raw("DELETE", "/tenants/default/teams/" + team).status, 404)
+        # A refusal is not kept.
+        self.assertEqual(owner.raw("DELETE", "/tenants/default/teams/" + team, None, {"Idempotency-Key": "k2"}).status, 404)
+        wrong = owner.raw("POST", "/tenants/default/teams", {"name": "Third"}, {"Idempotency-Key": "x" * 129})
+        self.assertEqual((wrong.status, wrong.json()["code"]), (400, "validation_failed"))
+        # Nothing that holds a key is kept: each call makes one.
+        agent = self.do("agent", "create", "a")
+        keys = {owner.raw("POST", "/tenants/default/agents/%s/keys" % agent, {"name": "k"}, once).json()["data"]["key"] for _ in range(2)}
+        self.assertEqual(len(keys), 2)
+
     def test_structure_without_a_server(self):
         team, project, agent = self.structure()
         self.assertEqual([row["name"] for row in self.rows("team", "list")], ["Platform"])

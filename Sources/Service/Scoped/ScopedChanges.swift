@@ -10,9 +10,17 @@ package struct IdempotencyClaim: Sendable {
   let id: [UInt8]
   let bodyDigest: [UInt8]
 
-  /// - Parameter parts: key id, method, path and Idempotency-Key.
-  package init(_ parts: [[UInt8]], body: SecretBytes) {
-    id = SHA256.digest(parts.reduce(into: []) { $0 += $1 + [0] })
+  /// nil without an Idempotency-Key, which holds 1 to 128 visible ASCII characters.
+  ///
+  /// - Parameters:
+  ///   - caller: the id of the caller's key.
+  ///   - target: path and query as they came.
+  package init?(_ key: [UInt8]?, by caller: String, _ method: String, _ target: String, body: SecretBytes) throws(ScopedFailure) {
+    guard let key else { return nil }
+    guard (1...128).contains(key.count), key.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+      throw ScopedFailure(.invalid("/headers/Idempotency-Key", "1 to 128 visible ASCII characters"))
+    }
+    id = SHA256.digest([Array(caller.utf8), Array(method.utf8), Array(target.utf8), key].reduce(into: []) { $0 += $1 + [0] })
     bodyDigest = body.withBytes { SHA256.digest($0) }
   }
 }
@@ -45,13 +53,26 @@ extension Service {
     _ body: @escaping @Sendable (ScopedTransaction) throws -> StoredAnswer,
     completion: @escaping @Sendable (Result<StoredAnswer, ScopedFailure>) -> Void
   ) {
+    answeredOnce(claim, by: caller.principal, origin) { transaction in
+      try body(try ScopedTransaction(service: self, store: transaction, caller: caller, origin: origin))
+    } completion: {
+      completion($0)
+    }
+  }
+
+  /// A write of the principal's tenant whose answer is kept under `claim`; a repetition gets it without another write.
+  func answeredOnce(
+    _ claim: IdempotencyClaim?, by principal: Principal, _ origin: RequestOrigin,
+    _ body: @escaping @Sendable (any StoreTransaction) throws -> StoredAnswer,
+    completion: @escaping @Sendable (Result<StoredAnswer, ScopedFailure>) -> Void
+  ) {
     if let claim, !running.withLock({ $0.insert(claim.id).inserted }) {
       return completion(.failure(ScopedFailure(code: .idempotencyInProgress)))
     }
-    scopedWrite(by: caller.principal, origin) { transaction in
-      if let claim, let known = try self.knownAnswer(claim, caller.tenant, in: transaction) { return known }
-      let answer = try body(try ScopedTransaction(service: self, store: transaction, caller: caller, origin: origin))
-      if let claim { try self.keep(answer, claim, caller.tenant, in: transaction) }
+    scopedWrite(by: principal, origin) { transaction in
+      if let claim, let known = try self.knownAnswer(claim, principal.tenant, in: transaction) { return known }
+      let answer = try body(transaction)
+      if let claim { try self.keep(answer, claim, principal.tenant, in: transaction) }
       return answer
     } completion: { result in
       if let claim { self.running.withLock { _ = $0.remove(claim.id) } }

@@ -22,7 +22,23 @@ package struct StructureTransaction {
 }
 
 extension Service {
-  /// Runs a change of a tenant's structure in the writer; `completion` comes once it is durable.
+  /// Runs a change of a tenant's structure in the writer, with the answer that it renders kept under `claim`; `completion` comes once
+  /// it is durable.
+  package func structure(
+    of tenant: String, by principal: Principal, _ origin: RequestOrigin, once claim: IdempotencyClaim?,
+    _ body: @escaping @Sendable (StructureTransaction) throws -> StoredAnswer,
+    completion: @escaping @Sendable (Result<StoredAnswer, ScopedFailure>) -> Void
+  ) {
+    answeredOnce(claim, by: principal.acting(in: tenant), origin) { transaction in
+      _ = try self.vault.verifiedTenant(tenant, in: transaction)
+      return try body(
+        StructureTransaction(service: self, store: transaction, tenant: tenant, principal: principal, origin: origin))
+    } completion: {
+      completion($0)
+    }
+  }
+
+  /// Runs a change whose answer may hold a key, so that it is kept nowhere; `completion` comes once it is durable.
   package func structure<T: Sendable>(
     of tenant: String, by principal: Principal, _ origin: RequestOrigin,
     _ body: @escaping @Sendable (StructureTransaction) throws -> T, completion: @escaping @Sendable (Result<T, ScopedFailure>) -> Void
