@@ -42,7 +42,7 @@ class Plan:
         self.fewer_clients = {1: SOME, 8: SOME} if full else {1: ["PUT a secret"]}
         self.memory_requests = (10_000, 100_000) if quick else (100_000, 1_000_000)
         self.sizes = [100, 1_000, 10_000] if quick else [100, 1_000, 10_000, 100_000, 1_000_000]
-        self.peer_seconds = 3 if quick else 4
+        self.peer_seconds = 3 if quick else 8
 
     def parts(self):
         """(name, function) of each part of the run; the functions take this plan and give members of the result."""
