@@ -37,7 +37,7 @@ class Judgement:
     """Every figure that has a bound."""
 
     def __init__(self):
-        self.found = []
+        self.found, self.without_goal = [], set()
 
     def of(self, what, value, bound):
         """One word on the figure, kept for the end."""
@@ -45,6 +45,8 @@ class Judgement:
             return "–"
         verdict = bound.verdict(value)
         self.found.append((what, verdict))
+        if bound.goal is None:
+            self.without_goal.add(what)
         return {"missed": "**floor missed**", "floor": "the floor", "goal": "the goal"}[verdict]
 
     def named(self, verdict):
@@ -56,8 +58,8 @@ class Judgement:
             len(self.found), len(self.named("goal")), len(floor), len(missed))]  # fmt: skip
         if missed:
             lines.append("Floors missed: %s." % "; ".join(missed))
-        if floor:
-            lines.append("Goals missed: %s." % "; ".join(floor))
+        if short := [what for what in floor if what not in self.without_goal]:
+            lines.append("Goals missed: %s." % "; ".join(short))
         return "\n".join(lines) + "\n"
 
 
