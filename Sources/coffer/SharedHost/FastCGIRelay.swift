@@ -55,7 +55,10 @@ struct FastCGIRelay {
     guard client >= 0 else { return nil }
     do {
       let responder = try connect()
-      guard fcntl(responder, F_SETFL, fcntl(responder, F_GETFL) | O_NONBLOCK) == 0 else { throw Trouble("a socket could not be set up") }
+      guard fcntl(responder, F_SETFL, fcntl(responder, F_GETFL) | O_NONBLOCK) == 0 else {
+        close(responder)
+        throw Trouble("a socket could not be set up")
+      }
       return CarriedConnection(client: client, responder: responder)
     } catch {
       Notice.print("coffer fcgi: \(error)")
