@@ -1,4 +1,5 @@
 internal import HTTPMessages
+internal import KeyRing
 internal import Model
 internal import SecretMemory
 internal import Service
@@ -79,9 +80,7 @@ enum AdminRendering {
     return overflows ? .null : text(UTCTime(unixMicroseconds: microseconds).text)
   }
 
-  static func hexadecimal(_ bytes: [UInt8]) -> String {
-    bytes.map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
-  }
+  static func hexadecimal(_ bytes: [UInt8]) -> String { WireText.hexadecimalText(bytes) }
 }
 
 extension NewKey {

@@ -10,6 +10,12 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+int shim_is_listening(int descriptor) {
+  int listens = 0;
+  socklen_t size = sizeof listens;
+  return getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0;
+}
+
 int shim_accept(int listener) { return accept4(listener, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC); }
 
 uint32_t shim_filesystem_type(const char *path) {

@@ -22,6 +22,13 @@ package struct HTTPRequest: Sendable {
     self.secretFields = secretFields
     self.body = body
   }
+
+  /// The field of a bearer token (RFC 6750, section 2.1).
+  package static func bearer(_ token: SecretBytes) -> (name: String, value: SecretBytes) {
+    var value = Array("Bearer ".utf8) + token.withBytes { bytes in unsafe bytes.withUnsafeBytes { unsafe Array($0) } }
+    defer { erase(&value) }
+    return ("Authorization", SecretBytes(copying: value))
+  }
 }
 
 /// What the other server answered, whatever its status.

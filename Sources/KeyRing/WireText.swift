@@ -12,6 +12,8 @@ package enum WireText {
     let digits = Array("0123456789abcdef".utf8)
     return bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
   }
+
+  package static func hexadecimalText(_ bytes: [UInt8]) -> String { String(decoding: hexadecimal(bytes), as: UTF8.self) }
 }
 
 extension EnvelopeV1 {

@@ -41,9 +41,7 @@ package final class Listener: Sendable {
 
   /// An inherited descriptor, when it is a listening socket: systemd, spawn-fcgi and mod_fcgid hand one over.
   package static func inherited(_ descriptor: Int32, allowedUIDs: Set<UInt32>? = nil) -> Listener? {
-    var isListening: Int32 = 0
-    var size = socklen_t(MemoryLayout<Int32>.size)
-    guard unsafe getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &isListening, &size) == 0, isListening != 0 else { return nil }
+    guard shim_is_listening(descriptor) == 1 else { return nil }
     let kept = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
     guard kept >= 0, fcntl(kept, F_SETFL, fcntl(kept, F_GETFL) | O_NONBLOCK) == 0 else { return nil }
     return Listener(descriptor: kept, traits: .responder, allowedUIDs: allowedUIDs)

@@ -65,21 +65,17 @@ extension Service {
     let before = UTCTime(unixMicroseconds: (now() - Int64(days) * 86_400_000) * 1000).text
     let desk: Desk
     do { desk = try Desk(self) } catch { throw ServiceError(error) }
-    var (after, removed): (String, Int64) = ("", 0)
-    while true {
-      let tenants = try desk.tenants(after: after, limit: 100)
-      for tenant in tenants {
-        while let cut = try desk.auditCut(tenant: tenant.id, before: before) {
-          let trimming = try waited { done in
-            trimAudit(cut, before: before, by: .system(of: tenant.id), requestID: "audit-retention", completion: done)
-          }
-          removed += trimming.removed
-          guard cut.hasMore else { break }
+    var removed: Int64 = 0
+    try desk.eachTenantEver { tenant throws(ServiceError) in
+      while let cut = try desk.auditCut(tenant: tenant.id, before: before) {
+        let trimming = try waited { done in
+          trimAudit(cut, before: before, by: .system(of: tenant.id), requestID: "audit-retention", completion: done)
         }
-        after = tenant.id
+        removed += trimming.removed
+        guard cut.hasMore else { break }
       }
-      if tenants.count < 100 { return removed }
     }
+    return removed
   }
 
   /// Rows that one entry names at most.

@@ -8,6 +8,22 @@ extension Desk {
   package func tenants(after id: String, limit: Int) throws(ServiceError) -> [TenantRow] {
     do { return try reader.tenants(after: id, limit: limit) } catch { throw ServiceError(error) }
   }
+
+  /// Every tenant in order of id, deleted ones among them: their chains stay.
+  package func eachTenantEver(_ body: (TenantRow) throws(ServiceError) -> Void) throws(ServiceError) {
+    var after = ""
+    while true {
+      let rows = try tenants(after: after, limit: 100)
+      for row in rows { try body(row) }
+      guard rows.count == 100, let last = rows.last else { return }
+      after = last.id
+    }
+  }
+
+  /// Every tenant that was not deleted, in order of id.
+  func eachTenant(_ body: (TenantRow) throws(ServiceError) -> Void) throws(ServiceError) {
+    try eachTenantEver { row throws(ServiceError) in if !row.isDeleted { try body(row) } }
+  }
 }
 
 extension Service {

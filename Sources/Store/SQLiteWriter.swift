@@ -88,21 +88,25 @@ final class SQLiteWriter: Sendable {
   private func commit(_ batch: [WriteQueue.Entry], _ connection: SQLiteConnection, _ transaction: SQLiteTransaction) throws(StoreError)
     -> [WriteQueue.Attempt]
   {
+    let attempts: [WriteQueue.Attempt]
+    try begin(connection, transaction)
+    if batch.contains(where: { $0.erases }) {
+      attempts = try runApart(batch, connection, transaction)
+    } else if let done = try run(batch, connection, transaction) {
+      attempts = done
+    } else {
+      try connection.execute("ROLLBACK")
+      transaction.undo()
+      try begin(connection, transaction)
+      attempts = try runApart(batch, connection, transaction)
+    }
+    try connection.execute("COMMIT")
+    return attempts
+  }
+
+  private func begin(_ connection: SQLiteConnection, _ transaction: SQLiteTransaction) throws(StoreError) {
     try connection.execute("BEGIN IMMEDIATE")
     transaction.begin()
-    var attempts: [WriteQueue.Attempt]?
-    if !batch.contains(where: { $0.erases }) {
-      attempts = try run(batch, connection, transaction)
-      if attempts == nil {
-        try connection.execute("ROLLBACK")
-        transaction.undo()
-        try connection.execute("BEGIN IMMEDIATE")
-        transaction.begin()
-      }
-    }
-    if attempts == nil { attempts = try runApart(batch, connection, transaction) }
-    try connection.execute("COMMIT")
-    return attempts ?? []
   }
 
   /// nil when a body failed that had changed rows.

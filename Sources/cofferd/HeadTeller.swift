@@ -16,17 +16,7 @@ internal import Threads
 final class HeadTeller: Sendable {
   struct Webhook: Sendable {
     let url: String
-    /// `Bearer` and the token.
-    let authorization: SecretBytes?
-
-    init(url: String, token: SecretBytes?) {
-      self.url = url
-      authorization = token.map { token in
-        var field = Array("Bearer ".utf8) + token.withBytes { bytes in unsafe bytes.withUnsafeBytes { unsafe Array($0) } }
-        defer { erase(&field) }
-        return SecretBytes(copying: field)
-      }
-    }
+    let token: SecretBytes?
   }
 
   /// Milliseconds from the start to the first time, and until a POST that failed is tried again.
@@ -67,20 +57,15 @@ final class HeadTeller: Sendable {
   private static func heads(_ service: Service) throws -> [Told] {
     let desk = try Desk(service)
     var heads: [Told] = []
-    var after = ""
-    while true {
-      let tenants = try desk.tenants(after: after, limit: 100)
-      for tenant in tenants {
-        if let head = try desk.auditHead(tenant: tenant.id) { heads.append((tenant.id, head)) }
-        after = tenant.id
-      }
-      if tenants.count < 100 { return heads }
+    try desk.eachTenantEver { tenant throws(ServiceError) in
+      if let head = try desk.auditHead(tenant: tenant.id) { heads.append((tenant.id, head)) }
     }
+    return heads
   }
 
   private static func write(_ heads: [Told], to log: QueuedLog) {
     for (tenant, head) in heads.prefix(perLog) {
-      log.write(.auditHead(tenant: tenant, sequence: head.sequence, hash: hexadecimal(head.hash)))
+      log.write(.auditHead(tenant: tenant, sequence: head.sequence, hash: WireText.hexadecimalText(head.hash)))
     }
     if heads.count > perLog { log.write(.auditHeadsLeftOut(count: heads.count - perLog)) }
   }
@@ -102,15 +87,15 @@ final class HeadTeller: Sendable {
         heads.map { told in
           [
             "tenant": .string(JSONString(told.tenant)), "sequence": .number(JSONNumber(told.head.sequence)),
-            "hash": .string(JSONString(hexadecimal(told.head.hash))),
+            "hash": .string(JSONString(WireText.hexadecimalText(told.head.hash))),
           ]
         }),
     ]
-    let authorization = webhook.authorization.map { [(name: "Authorization", value: $0)] } ?? []
     do throws(HTTPFailure) {
       let reply = try HTTPClient(HTTPClient.Options(deadline: 10, connectDeadline: 5, maximumBody: 64 << 10)).send(
         HTTPRequest(
-          "POST", webhook.url, fields: [("Content-Type", "application/json")], secretFields: authorization,
+          "POST", webhook.url, fields: [("Content-Type", "application/json")],
+          secretFields: webhook.token.map { [HTTPRequest.bearer($0)] } ?? [],
           body: SecretBytes(copying: body.serialized())))
       return (200...299).contains(reply.status) ? nil : "the webhook answered \(reply.status)"
     } catch {
@@ -125,6 +110,4 @@ final class HeadTeller: Sendable {
       }
     }
   }
-
-  private static func hexadecimal(_ bytes: [UInt8]) -> String { String(decoding: WireText.hexadecimal(bytes), as: UTF8.self) }
 }

@@ -18,15 +18,12 @@ from coffer_harness import Client, binaries, working  # noqa: E402
 from growth import fill, growing_rows  # noqa: E402
 from rig import Rig  # noqa: E402
 from test_crash import WritersTestCase  # noqa: E402
+from test_under_load import percentile  # noqa: E402
 
 # Taken out of the environment: cofferd and coffer refuse variables they do not know.
 HAMMER_SECONDS = int(os.environ.pop("COFFER_HAMMER_SECONDS", "60"))
 SECRETS = int(os.environ.pop("COFFER_SECRETS", "1000000"))
 PACED_SECONDS = int(os.environ.pop("COFFER_PACED_SECONDS", "60"))
-
-
-def percentile(times, share):
-    return sorted(times)[min(len(times) - 1, int(len(times) * share))]
 
 
 class Other(threading.Thread):

@@ -7,6 +7,9 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+/// 1 when the descriptor is a listening socket (SO_ACCEPTCONN), else 0.
+int shim_is_listening(int descriptor);
+
 /// accept4 with SOCK_NONBLOCK | SOCK_CLOEXEC.
 int shim_accept(int listener);
 

@@ -137,20 +137,15 @@ extension Service {
     let desk: Desk
     do { desk = try Desk(self) } catch { throw ServiceError(error) }
     var walks: [String: AuditWalk] = [:]
-    var last = ""
-    while true {
-      let tenants = try desk.tenants(after: last, limit: 100)
-      for tenant in tenants {
-        var walk = AuditWalk(
-          tenant: tenant.id, checkpoint: try desk.auditCheckpoint(tenant: tenant.id),
-          rootChange: try desk.auditRootChange(tenant: tenant.id), roots: RootKeys(vault.root))
-        try desk.walk(&walk, tenant: tenant.id) { _ in true }
-        walk.end()
-        if let bad = walk.firstBad, !acceptsBroken { throw .obstructed(.brokenChain(tenant: tenant.id, sequence: bad)) }
-        walks[tenant.id] = walk
-        last = tenant.id
-      }
-      if tenants.count < 100 { return walks }
+    try desk.eachTenantEver { tenant throws(ServiceError) in
+      var walk = AuditWalk(
+        tenant: tenant.id, checkpoint: try desk.auditCheckpoint(tenant: tenant.id),
+        rootChange: try desk.auditRootChange(tenant: tenant.id), roots: RootKeys(vault.root))
+      try desk.walk(&walk, tenant: tenant.id) { _ in true }
+      walk.end()
+      if let bad = walk.firstBad, !acceptsBroken { throw .obstructed(.brokenChain(tenant: tenant.id, sequence: bad)) }
+      walks[tenant.id] = walk
     }
+    return walks
   }
 }

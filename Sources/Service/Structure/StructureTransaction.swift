@@ -9,6 +9,16 @@ package struct StructureTransaction {
   let principal: Principal
   let origin: RequestOrigin
 
+  /// Of a tenant that is there.
+  init(of tenant: String, in store: any StoreTransaction, by principal: Principal, _ origin: RequestOrigin, _ service: Service) throws {
+    _ = try service.vault.verifiedTenant(tenant, in: store)
+    self.service = service
+    self.store = store
+    self.tenant = tenant
+    self.principal = principal
+    self.origin = origin
+  }
+
   var now: Int64 { service.now() }
   var details: AuditDetails { AuditDetails(origin) }
   var settings: TenantSettings { get throws { try service.vault.settings(of: tenant, in: store) } }
@@ -30,9 +40,7 @@ extension Service {
     completion: @escaping @Sendable (Result<StoredAnswer, ScopedFailure>) -> Void
   ) {
     answeredOnce(claim, by: principal.acting(in: tenant), origin) { transaction in
-      _ = try self.vault.verifiedTenant(tenant, in: transaction)
-      return try body(
-        StructureTransaction(service: self, store: transaction, tenant: tenant, principal: principal, origin: origin))
+      try body(try StructureTransaction(of: tenant, in: transaction, by: principal, origin, self))
     } completion: {
       completion($0)
     }
@@ -44,9 +52,7 @@ extension Service {
     _ body: @escaping @Sendable (StructureTransaction) throws -> T, completion: @escaping @Sendable (Result<T, ScopedFailure>) -> Void
   ) {
     scopedWrite(by: principal.acting(in: tenant), origin) { transaction in
-      _ = try self.vault.verifiedTenant(tenant, in: transaction)
-      return try body(
-        StructureTransaction(service: self, store: transaction, tenant: tenant, principal: principal, origin: origin))
+      try body(try StructureTransaction(of: tenant, in: transaction, by: principal, origin, self))
     } completion: {
       completion($0)
     }

@@ -127,9 +127,8 @@ extension Service {
         { transaction in
           // Another may have been quicker.
           guard try self.vault.verifiedTenant(tenant, in: transaction).activeKEKVersion == active.version else { return false }
-          let change = StructureTransaction(
-            service: self, store: transaction, tenant: tenant, principal: .system(of: tenant),
-            origin: RequestOrigin(id: "kek-age", address: ""))
+          let change = try StructureTransaction(
+            of: tenant, in: transaction, by: .system(of: tenant), RequestOrigin(id: "kek-age", address: ""), self)
           _ = try change.rotateKEK(.age)
           return true
         }, completion: done)
@@ -147,18 +146,5 @@ extension Service {
     done.wait()
     guard let result = outcome.withLock({ $0 }) else { throw .unavailable }
     return try result.get()
-  }
-}
-
-extension Desk {
-  /// Every tenant that was not deleted, in order of id.
-  func eachTenant(_ body: (TenantRow) throws(ServiceError) -> Void) throws(ServiceError) {
-    var after = ""
-    while true {
-      let rows = try tenants(after: after, limit: 100)
-      for row in rows where !row.isDeleted { try body(row) }
-      guard rows.count == 100, let last = rows.last else { return }
-      after = last.id
-    }
   }
 }

@@ -33,7 +33,7 @@ struct AgentClient {
   func send(_ method: StaticString, _ path: String, body: SecretBytes?, fields: [(name: String, value: String)] = []) throws -> Answer {
     let options = HTTPClient.Options(trustedCertificates: trustedCertificates, usesProxy: true)
     var request = HTTPRequest(method, base + path, fields: [("User-Agent", "coffer/\(Release.version)")] + fields, body: body)
-    request.secretFields = [("Authorization", SecretBytes(copying: bearer))]
+    request.secretFields = [HTTPRequest.bearer(key)]
     if body != nil { request.fields.append(("Content-Type", "application/json")) }
     let reply: HTTPReply
     do throws(HTTPFailure) { reply = try HTTPClient(options).send(request) } catch { throw AgentFailure(.server, text(of: error)) }
@@ -42,10 +42,6 @@ struct AgentClient {
     guard (200..<300).contains(reply.status) else { throw AgentFailure(status: reply.status, object ?? JSONObject()) }
     guard let object else { throw AgentFailure(.server, "\(base) answered \(reply.status) without JSON; is it a Coffer server?") }
     return Answer(body: reply.body, object: object, entityTag: reply.field("etag"))
-  }
-
-  private var bearer: [UInt8] {
-    Array("Bearer ".utf8) + key.withBytes { bytes in unsafe bytes.withUnsafeBytes { unsafe Array($0) } }
   }
 
   private func text(of failure: HTTPFailure) -> String {

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import CShim
 internal import Configuration
 internal import Glibc
 
@@ -23,7 +24,7 @@ struct FCGI: ParsableCommand {
       print("made \(files.folder)/.htaccess and \(files.folder)/coffer.fcgi")
       return
     }
-    guard FastCGIRelay.isListening(STDIN_FILENO) else {
+    guard shim_is_listening(STDIN_FILENO) == 1 else {
       throw ValidationError("standard input is no listening socket: a web server starts this command; --install FOLDER makes its files")
     }
     let responder = OnDemandResponder(directory: directory, environment: EnvironmentBlock.entries())

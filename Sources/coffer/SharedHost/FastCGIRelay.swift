@@ -1,7 +1,6 @@
 internal import CShim
 internal import FastCGIClient
 internal import Glibc
-internal import HTTPMessages
 internal import StrictJSON
 
 /// Carries FastCGI connections as they are, from a listening socket that this process inherited to cofferd.
@@ -15,12 +14,6 @@ struct FastCGIRelay {
   private static let mostConnections = 64
   /// Milliseconds without a byte on any connection after which all end: longer than cofferd waits for anything.
   private static let silence: Int32 = 90_000
-
-  static func isListening(_ descriptor: Int32) -> Bool {
-    var listens: Int32 = 0
-    var size = socklen_t(MemoryLayout<Int32>.size)
-    return unsafe getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0
-  }
 
   func run() {
     signal(SIGPIPE, SIG_IGN)
