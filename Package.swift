@@ -69,7 +69,7 @@ let package = Package(
       name: "cofferd",
       dependencies: [
         "Responder", "SocketRelay", "SettingsAPI", "ScopedAPI", "AdminAPI", "Gateway", "Service", "Store", "KeyRing", "Configuration",
-        "EventLog", "HTTPClient", "Model", "StrictJSON",
+        "EventLog", "FastCGIClient", "HTTPClient", "Model", "StrictJSON",
         "HTTPMessages", "SecretMemory", "CShim", "CErasingHeap", "Threads",
       ],
       swiftSettings: strict, linkerSettings: hardened),

@@ -82,6 +82,7 @@ package final class AdminAPI {
       guard let role = principal.role, route.admits(role, request.method) else {
         throw .refused(.lacks(route.admits(.operator, request.method) ? OperatorRole.operator.rawValue : OperatorRole.owner.rawValue))
       }
+      guard route.isServedSealed || !desk.service.isSealed else { throw .service(.sealed) }
       return try answer(route, parameters.map { String(decoding: $0, as: UTF8.self) }, request, principal)
     }
   }
@@ -131,6 +132,9 @@ package final class AdminAPI {
     case .verify: return try verify(request)
     case .root: return .now(try root(request))
     case .rewrapRoot: return try rewrapRoot(request, principal)
+    case .sealStatus: return .now(sealStatus(request))
+    case .seal: return try seal(request, principal)
+    case .unseal: return try unseal(request, principal)
     case .importOpenHands: return try importOpenHands(try tenant(parameters), request)
     case .exportOpenHands: return try exportOpenHands(try tenant(parameters), request)
     case .conversations: return .now(try conversations(try tenant(parameters), request))
@@ -152,7 +156,8 @@ package final class AdminAPI {
       "uptimeSeconds": .number(JSONNumber(max(0, (service.now() - facts.started) / 1000))),
       "startedAt": AdminRendering.time(facts.started), "now": AdminRendering.time(service.now()),
       "defaultTenant": AdminRendering.text(service.defaultTenant), "rootKeyId": AdminRendering.text(service.rootKeyID),
-      "auditExposures": AdminRendering.text(service.options.exposureAudit.rawValue), "insecureOpen": .bool(service.options.isOpen),
+      "sealed": .bool(service.isSealed), "auditExposures": AdminRendering.text(service.options.exposureAudit.rawValue),
+      "insecureOpen": .bool(service.options.isOpen),
       "environmentKeys": .number(JSONNumber(service.options.environmentKeys.count)),
       "canariesRead": .number(JSONNumber(alerts.secrets)), "lastCanaryAlertAt": alerts.lastAt.map(AdminRendering.time) ?? .null,
     ]

@@ -90,7 +90,7 @@ enum AdminFailure: Error {
     case .valueTooLong: 413
     case .preconditionFailed: 412
     case .conflict, .obstructed: 409
-    case .unreadable, .unavailable, .busy: 503
+    case .sealed, .unreadable, .unavailable, .busy: 503
     case .storageFull: 503
     case .internalFailure: 500
     }
@@ -108,6 +108,7 @@ enum AdminFailure: Error {
     case .valueTooLong: .bodyTooLarge
     case .preconditionFailed: .preconditionFailed
     case .conflict, .obstructed: .conflict
+    case .sealed: .sealed
     case .unreadable: .unavailable
     case .unavailable: .unavailable
     case .busy: .unavailable
@@ -129,6 +130,7 @@ enum AdminFailure: Error {
     case .preconditionFailed: "The stored version is another one."
     case .conflict: "The name or id is taken."
     case .obstructed(let obstacle): obstacle.text
+    case .sealed: "The server is sealed: its root key was dropped. On its host: coffer unseal"
     case .unreadable: "A stored row is damaged or was changed outside Coffer."
     case .unavailable: "The store cannot be used now."
     case .busy: "Too many writes wait; try again."
@@ -141,7 +143,7 @@ enum AdminFailure: Error {
     var headers: [(name: StaticString, value: String)] = []
     if case .methodNotAllowed(let allow) = self { headers.append(("Allow", allow)) }
     if status == 401 { headers.append(("WWW-Authenticate", "Bearer")) }
-    if status == 503 { headers.append(("Retry-After", "1")) }
+    if let seconds = code.retryAfter { headers.append(("Retry-After", String(seconds))) }
     var body = JSONObject()
     body["message"] = .string(JSONString(message))
     body["code"] = .string(JSONString(code.rawValue))

@@ -13,6 +13,7 @@ enum AdminRoute: Sendable {
   case wireKeys, rotateWireKey, retireWireKey
   case backUp, verify
   case root, rewrapRoot
+  case sealStatus, seal, unseal
   case structure(StructureRoute)
   case conversations, revokeConversation
 
@@ -28,7 +29,7 @@ enum AdminRoute: Sendable {
     case (.owner, _): true
     case (_, .admins), (_, .createAdmin), (_, .createAdminKey), (_, .revokeAdmin): false
     case (.operator, .structure(.purgeSecret)), (.operator, .structure(.disableKEK)), (.operator, .deleteTenant), (.operator, .trimAudit),
-      (.operator, .rewrapRoot):
+      (.operator, .rewrapRoot), (.operator, .seal), (.operator, .unseal):
       false
     case (.operator, _): true
     case (.auditor, .verifyAudit): true
@@ -66,6 +67,9 @@ enum AdminRoute: Sendable {
     Entry(methods: [.delete], pattern: "/admin/v1/tenants/{tenant}/conversations/{id}", route: .revokeConversation),
     Entry(methods: [.get], pattern: "/admin/v1/root", route: .root),
     Entry(methods: [.post], pattern: "/admin/v1/root/rewrap", route: .rewrapRoot),
+    Entry(methods: [.get], pattern: "/admin/v1/seal", route: .sealStatus),
+    Entry(methods: [.post], pattern: "/admin/v1/seal", route: .seal),
+    Entry(methods: [.post], pattern: "/admin/v1/unseal", route: .unseal),
     Entry(methods: [.get], pattern: "/admin/v1/wire-keys", route: .wireKeys),
     Entry(methods: [.post], pattern: "/admin/v1/wire-keys/rotate", route: .rotateWireKey),
     Entry(methods: [.delete], pattern: "/admin/v1/wire-keys/{id}", route: .retireWireKey),

@@ -64,6 +64,7 @@ extension AdminAPI {
     text.append(figures.connections)
     text.append(figures.sockets)
     text.append(figures.store)
+    text.single("coffer_sealed", .gauge, "1 while the root key is dropped and nothing opens.", service.isSealed ? "1" : "0")
     if let keys = facts.keyFigures.figures { text.append(keys, at: now) }
     text.single(
       "coffer_rewrapped_rows_total", .counter, "Rows that went under a newer version of their tenant's key since the start.",

@@ -24,6 +24,13 @@ internal import Glibc
     return made
   }
 
+  /// Frees this thread's set; libcrypto overwrites the keys in it.
+  static func drop() {
+    guard let held = unsafe pthread_getspecific(key) else { return }
+    pthread_setspecific(key, nil)
+    unsafe Unmanaged<ThreadContexts>.fromOpaque(held).release()
+  }
+
   private static let key: pthread_key_t = {
     var key = pthread_key_t()
     unsafe pthread_key_create(&key) { held in

@@ -81,14 +81,16 @@ package enum Event: Sendable {
   case requestFailed(RequestEvent)
   case keyRefused(RequestEvent)
   case canaryRead(CanaryEvent)
+  case sealed(isRecorded: Bool)
+  case unsealed
   case linesLeftOut(UInt64)
 
   var level: Configuration.LogLevel {
     switch self {
     case .started, .restartRequested, .successorReady, .draining, .stopped, .auditCut, .auditHead, .auditHeadsLeftOut, .keysRotated,
-      .rowsRewrapped, .request:
+      .rowsRewrapped, .unsealed, .request:
       .info
-    case .warning, .keyRefused, .linesLeftOut: .warning
+    case .warning, .keyRefused, .linesLeftOut, .sealed: .warning
     case .auditNotCut, .auditHeadsNotSent, .rowsNotRewrapped, .restartFailed, .storeFailed, .startRefused, .requestFailed, .canaryRead:
       .error
     }
@@ -117,6 +119,8 @@ package enum Event: Sendable {
     case .requestFailed: "request failed"
     case .keyRefused: "key refused"
     case .canaryRead: "canary secret read"
+    case .sealed: "sealed: the root key was dropped; coffer unseal on this host brings it back"
+    case .unsealed: "unsealed"
     case .linesLeftOut: "log lines left out"
     }
   }
@@ -142,8 +146,9 @@ package enum Event: Sendable {
       [("reason", .string(JSONString(reason)))]
     case .request(let event), .requestFailed(let event), .keyRefused(let event): event.fields
     case .canaryRead(let event): event.fields
+    case .sealed(let isRecorded): isRecorded ? [] : [("reason", "the audit chain cannot be written and does not say so")]
     case .linesLeftOut(let count): [("count", .number(JSONNumber(count)))]
-    case .restartRequested, .restartFailed, .draining: []
+    case .restartRequested, .restartFailed, .draining, .unsealed: []
     }
   }
 }

@@ -8,7 +8,8 @@ package struct RootKey: Sendable {
   /// 16 characters of 0-9A-Za-z; public, stored beside what the key wraps.
   package let id: String
   let key: SecretBytes
-  private let rowKey: SecretBytes
+  /// Of rows that hang on this key.
+  package let rowProof: RowProof
   private let auditKey: SecretBytes
   /// Signs where lists go on.
   package let cursorKey: CursorKey
@@ -18,7 +19,7 @@ package struct RootKey: Sendable {
     guard key.count == Self.bytes else { throw .libraryFailure }
     self.id = id
     self.key = key
-    rowKey = try HKDFSHA256.derive(from: key, info: Array("coffer/root-row-mac/v1".utf8), count: 32)
+    rowProof = RowProof(key: try HKDFSHA256.derive(from: key, info: Array("coffer/root-row-mac/v1".utf8), count: 32))
     auditKey = try HKDFSHA256.derive(from: key, info: Array("scoped-secrets/audit-mac/v1".utf8), count: 32)
     cursorKey = CursorKey(key: try HKDFSHA256.derive(from: key, info: Array("coffer/cursor/v1".utf8), count: 32))
   }
@@ -33,7 +34,7 @@ package struct RootKey: Sendable {
     message.append("coffer/key-check/v1")
     message.append(id)
     message.append(storeID)
-    return try HMACSHA256.code(for: message.bytes, key: rowKey)
+    return try HMACSHA256.code(for: message.bytes, key: rowProof.key)
   }
 
   package func verifies(keyCheck: [UInt8], storeID: [UInt8]) -> Bool {
@@ -42,9 +43,7 @@ package struct RootKey: Sendable {
   }
 
   /// MAC of a tenant's or a key's row, 32 bytes.
-  package func rowMAC(_ parts: [MACPart]) throws(CipherError) -> [UInt8] {
-    try HMACSHA256.code(for: MACPart.message(parts), key: rowKey)
-  }
+  package func rowMAC(_ parts: [MACPart]) throws(CipherError) -> [UInt8] { try rowProof.mac(parts) }
 
   /// MAC of an audit hash, 32 bytes (scoped spec, section 7).
   package func auditMAC(_ hash: [UInt8]) throws(CipherError) -> [UInt8] { try HMACSHA256.code(for: hash, key: auditKey) }

@@ -15,10 +15,10 @@ package struct RootKeys: Sendable {
   /// The key of that id, to open what it wrapped; nil when it is neither.
   package func key(_ id: String) -> RootKey? { signing.id == id ? signing : other.flatMap { $0.id == id ? $0 : nil } }
 
+  package var rowProofs: RowProofs { RowProofs(signing: signing.rowProof, other: other?.rowProof) }
+
   /// Whether one of them has made the MAC of a row.
-  package func verify(rowMAC mac: [UInt8], of parts: [MACPart]) throws(CipherError) -> Bool {
-    try anyone { key throws(CipherError) in Self.equal(try key.rowMAC(parts), mac) }
-  }
+  package func verify(rowMAC mac: [UInt8], of parts: [MACPart]) throws(CipherError) -> Bool { try rowProofs.verify(mac, of: parts) }
 
   func verify(auditMAC mac: [UInt8], of hash: [UInt8]) -> Bool {
     (try? anyone { key throws(CipherError) in Self.equal(try key.auditMAC(hash), mac) }) ?? false

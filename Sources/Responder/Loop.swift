@@ -76,6 +76,7 @@ internal import Threads
       }
       endTurn()
       sweep()
+      handler.passes()
       if isDone { return }
     }
   }

@@ -7,6 +7,8 @@ package protocol RequestHandler: AnyObject {
   func turnBegins()
   /// Called when the turn has no more requests, always before the loop blocks.
   func turnEnds()
+  /// Called at each pass of the loop, at least once a second, also when there is no request.
+  func passes()
   func handle(_ request: Request) -> Answer
   /// What the request turned out to be that was handled last; asked before the next one.
   var lastMark: RequestMark { get }
@@ -17,6 +19,7 @@ package protocol RequestHandler: AnyObject {
 }
 
 extension RequestHandler {
+  package func passes() {}
   package var lastMark: RequestMark { RequestMark() }
 }
 

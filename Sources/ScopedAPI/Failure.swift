@@ -10,9 +10,9 @@ enum Failure {
     var headers = headers
     switch refusal.code.status {
     case 401: headers.append(("WWW-Authenticate", "Bearer"))
-    case 503: headers.append(("Retry-After", "1"))
     default: break
     }
+    if let seconds = refusal.code.retryAfter { headers.append(("Retry-After", String(seconds))) }
     var body = JSONObject()
     body["message"] = .string(JSONString(stringLiteral: refusal.code.message))
     body["code"] = .string(JSONString(refusal.code.rawValue))

@@ -43,6 +43,7 @@ package final class ScopedAPI {
     case .found(let route, let parameters):
       let parameters = parameters.map { String(decoding: $0, as: UTF8.self) }
       if route.namesScope, ScopeKind(rawValue: parameters[0]) == nil { throw ScopedFailure(code: .notFound) }
+      if service.isSealed { throw ScopedFailure(code: .sealed) }
       if route == .enrol { return try enrol(request) }
       return try keyed(route, parameters, request)
     }

@@ -35,7 +35,7 @@ extension Desk {
   package func auditCut(tenant: String, before: String) throws(ServiceError) -> AuditCut? {
     let checkpoint = try auditCheckpoint(tenant: tenant)
     var walk = AuditWalk(
-      tenant: tenant, checkpoint: checkpoint, rootChange: try auditRootChange(tenant: tenant), roots: service.vault.roots)
+      tenant: tenant, checkpoint: checkpoint, rootChange: try auditRootChange(tenant: tenant), roots: try service.vault.roots)
     var chain = ChainState(tenant: tenant, isDefault: tenant == service.defaultTenant, kept: nil)
     if let checkpoint = walk.checkpoint { chain.resume(behind: AuditHead(sequence: checkpoint.sequence, hash: checkpoint.hash)) }
     var through: AuditMark?
@@ -65,6 +65,7 @@ extension Service {
     let before = UTCTime(unixMicroseconds: (now() - Int64(days) * 86_400_000) * 1000).text
     let desk: Desk
     do { desk = try Desk(self) } catch { throw ServiceError(error) }
+    defer { Self.dropThreadKeys() }
     var removed: Int64 = 0
     try desk.eachTenantEver { tenant throws(ServiceError) in
       while let cut = try desk.auditCut(tenant: tenant.id, before: before) {

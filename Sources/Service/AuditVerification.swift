@@ -43,7 +43,7 @@ extension Desk {
     let mark = head.map { AuditMark(sequence: $0.sequence, hash: $0.hash) }
     while true {
       let (checkpoint, change) = (try auditCheckpoint(tenant: tenant), try auditRootChange(tenant: tenant))
-      var walk = AuditWalk(tenant: tenant, checkpoint: checkpoint, rootChange: change, roots: service.vault.roots, mark: mark)
+      var walk = AuditWalk(tenant: tenant, checkpoint: checkpoint, rootChange: change, roots: try service.vault.roots, mark: mark)
       try self.walk(&walk, tenant: tenant) { _ in true }
       walk.end()
       if walk.firstBad == nil { return AuditVerdict(walk) }

@@ -64,7 +64,9 @@ extension Service {
     let copy: StoreCopy
     do { copy = try store.backUp(to: partial) } catch { throw BackupError(error) }
     do throws(BackupError) {
-      try BackupFile.seal(partial, root: vault.root)
+      let root: RootKey
+      do throws(ServiceError) { root = try vault.root } catch { throw .unavailable }
+      try BackupFile.seal(partial, root: root)
       try Self.publish(partial, as: path, replaces: replaces)
     } catch {
       NewFile.remove(partial)

@@ -20,15 +20,21 @@ package final class Desk {
 
   /// Starts the snapshot that the reads until `turnEnds` see. A failure shows in the reads themselves.
   package func turnBegins() throws(StoreError) {
-    let forgettings = service.vault.forgettings
-    if forgettings != self.forgettings {
-      memory = SnapshotMemory()
-      self.forgettings = forgettings
-    }
+    forgetWithTheVault()
     try reader.turnBegins()
   }
   package func turnEnds() { reader.turnEnds() }
 
+  /// What the vault has dropped, this thread drops too. To be called now and then, also when there is no request.
+  package func forgetWithTheVault() {
+    let forgettings = service.vault.forgettings
+    guard forgettings != self.forgettings else { return }
+    memory = SnapshotMemory()
+    Service.dropThreadKeys()
+    self.forgettings = forgettings
+  }
+
+  /// Who a key of the settings dialect belongs to.
   package func authenticate(_ token: [UInt8]?) throws(ServiceError) -> Principal {
     let principal = try recognised(token)
     caller = principal
@@ -36,6 +42,7 @@ package final class Desk {
   }
 
   private func recognised(_ token: [UInt8]?) throws(ServiceError) -> Principal {
+    if service.isSealed { throw .sealed }
     guard let token, !token.isEmpty, let snapshot = reader.snapshot else {
       return try Authenticator.principal(for: token, service: service, in: reader)
     }

@@ -18,9 +18,10 @@ struct KeyMaker {
 
   func insertTenant(id: String, name: String, in transaction: any StoreTransaction) throws {
     let kek = try TenantKEK.generate(tenant: id, version: 1)
+    let root = try vault.root
     try transaction.insert(
       KEKRow(
-        tenant: id, version: 1, kekID: kek.id, rootKeyID: vault.root.id, wrapped: try kek.wrapped(by: vault.root), createdAt: now(),
+        tenant: id, version: 1, kekID: kek.id, rootKeyID: root.id, wrapped: try kek.wrapped(by: root), createdAt: now(),
         wrapsReserved: 0))
     var row = TenantRow(id: id, name: name, createdAt: now(), activeKEKVersion: 1, mac: [])
     row.mac = try vault.mac(of: row)

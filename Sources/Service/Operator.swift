@@ -11,5 +11,5 @@ extension Desk {
 
 extension Service {
   /// The public id of the root key in use.
-  package var rootKeyID: String { vault.root.id }
+  package var rootKeyID: String { vault.rootID }
 }

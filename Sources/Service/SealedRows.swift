@@ -80,11 +80,12 @@ extension APIKeyRow: RootSealedRow {
 extension Vault {
   /// Under a key derived from the root key that signs.
   func mac(of row: some RootSealedRow) throws(ServiceError) -> [UInt8] {
+    let root = try root
     do { return try root.rowMAC(row.macParts) } catch { throw .internalFailure }
   }
 
   func verify(_ row: some RootSealedRow) throws(ServiceError) -> Bool {
-    do { return try roots.verify(rowMAC: row.mac, of: row.macParts) } catch { throw .internalFailure }
+    do { return try rowProofs.verify(row.mac, of: row.macParts) } catch { throw .internalFailure }
   }
 
   func verified<Row: RootSealedRow>(_ row: Row) throws(ServiceError) -> Row {
@@ -94,7 +95,7 @@ extension Vault {
 
   /// Unwraps a tenant KEK; the wrap authenticates tenant, id, version and root key.
   func unwrap(_ row: KEKRow) throws(ServiceError) -> TenantKeys {
-    guard let root = roots.key(row.rootKeyID) else { throw .unreadable }
+    guard let root = try roots.key(row.rootKeyID) else { throw .unreadable }
     do {
       return try TenantKeys(unwrapping: row.wrapped, tenant: row.tenant, kekID: row.kekID, version: row.version, root: root)
     } catch { throw .unreadable }

@@ -28,11 +28,11 @@ extension Service {
 
   /// A fresh KEK for `tenant`, wrapped by the root key.
   func newKEK(tenant: String, version: UInt32) throws(ServiceError) -> KEKRow {
+    let root = try vault.root
     do {
       let kek = try TenantKEK.generate(tenant: tenant, version: version)
       return KEKRow(
-        tenant: tenant, version: version, kekID: kek.id, rootKeyID: vault.root.id, wrapped: try kek.wrapped(by: vault.root),
-        createdAt: now(),
+        tenant: tenant, version: version, kekID: kek.id, rootKeyID: root.id, wrapped: try kek.wrapped(by: root), createdAt: now(),
         wrapsReserved: 0)
     } catch { throw .internalFailure }
   }

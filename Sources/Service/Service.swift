@@ -1,3 +1,4 @@
+internal import Ciphers
 package import KeyRing
 package import SecretMemory
 package import Store
@@ -19,23 +20,30 @@ package final class Service: Sendable {
     package var wireKeyFiles: WireKeyFiles?
     /// Around the root key; nil where it is not to be changed.
     package var rootKeyFiles: RootKeyFiles?
+    /// Where a sealed server gets its root key again; nil where it does not.
+    package var rootKeySource: RootKeySource?
     /// Milliseconds that a conversation's token lives after its last use.
     package var conversationLife: Int64
     /// Called whenever somebody reads a canary secret, on the thread that serves the reading: it must not wait.
     package var onCanary: @Sendable (CanaryAlert) -> Void
+    /// Called after the root key was dropped or came back; it must not wait.
+    package var onSealing: @Sendable (Sealing) -> Void
 
     package init(
       environmentKeys: [SecretBytes] = [], isOpen: Bool = false, exposureAudit: ExposureAudit = .beforeReply,
-      wireKeyFiles: WireKeyFiles? = nil, rootKeyFiles: RootKeyFiles? = nil, conversationLife: Int64 = 720 * 60_000,
-      onCanary: @escaping @Sendable (CanaryAlert) -> Void = { _ in }
+      wireKeyFiles: WireKeyFiles? = nil, rootKeyFiles: RootKeyFiles? = nil, rootKeySource: RootKeySource? = nil,
+      conversationLife: Int64 = 720 * 60_000, onCanary: @escaping @Sendable (CanaryAlert) -> Void = { _ in },
+      onSealing: @escaping @Sendable (Sealing) -> Void = { _ in }
     ) {
       self.environmentKeys = environmentKeys
       self.isOpen = isOpen
       self.exposureAudit = exposureAudit
       self.wireKeyFiles = wireKeyFiles
       self.rootKeyFiles = rootKeyFiles
+      self.rootKeySource = rootKeySource
       self.conversationLife = conversationLife
       self.onCanary = onCanary
+      self.onSealing = onSealing
     }
   }
 
@@ -75,6 +83,9 @@ package final class Service: Sendable {
     limiter = RateLimiter(refuses: !options.isOpen)
     environmentDigests = options.environmentKeys.map(Authenticator.digest)
   }
+
+  /// Of the calling thread: what libcrypto keeps of the keys it worked with last.
+  package static func dropThreadKeys() { WorkingMemory.erase() }
 
   /// Runs `body` in the writer. `completion` comes on the writer's thread once the commit is durable.
   func write<T: Sendable>(

@@ -38,6 +38,8 @@ package enum ServiceError: Error, Sendable {
   case obstructed(Obstacle)
   /// A stored value does not open: damaged, or sealed under another key. Nothing was changed.
   case unreadable
+  /// The root key was dropped; nothing opens and nothing is written until the host gives it again.
+  case sealed
   /// The disk is full; reads go on.
   case storageFull
   /// The store cannot be used now.
@@ -78,9 +80,9 @@ package enum Obstacle: Sendable, Equatable {
   case wireKeyInUse, noWireKey
   /// Of a tenant's key encryption key: it seals; so many rows are under it; data keys that it wrapped may still be stored.
   case kekActive, kekInUse(rows: Int64), dataKeysLive(until: String)
-  /// Of the root key: a change of it or a restart is under way; a backup is; its files are not known here; the key in use still
+  /// Of the root key: a change of it or a restart is under way; what the host gives is another; a backup runs; its files are not known here; the key in use still
   /// waits in that file for its place.
-  case rootKeyHeld, backupRuns, rootKeyUnmanaged, rootKeyNotMoved(String)
+  case rootKeyHeld, otherRootKey, backupRuns, rootKeyUnmanaged, rootKeyNotMoved(String)
   /// In the way of another root key: a KEK version that the present one does not open; an entry that does not fit.
   case kekDoesNotOpen(tenant: String, version: UInt32), brokenChain(tenant: String, sequence: Int64)
   /// A key file that cannot be read or written: which and why.
@@ -98,6 +100,7 @@ package enum Obstacle: Sendable, Equatable {
     case .kekInUse(let rows): "\(rows) rows are still under that version; the re-wrap is under way."
     case .dataKeysLive(let end): "Data keys that were minted under that version may be stored until \(end)."
     case .rootKeyHeld: "A change of the root key or a restart is under way; try again."
+    case .otherRootKey: "The root key on this host is not the one of this store; nothing was changed."
     case .backupRuns: "A backup runs; try again when it is done."
     case .rootKeyUnmanaged: "This process does not know where the root key is kept."
     case .rootKeyNotMoved(let path):

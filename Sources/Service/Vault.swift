@@ -6,14 +6,26 @@ internal import Threads
 
 /// The keys of the store: the root key, and the tenant keys that were needed so far.
 ///
-/// A KEK version never changes, so an opened one stays valid for the life of the process, or of its tenant.
+/// A KEK version never changes, so an opened one stays valid for the life of the process, or of its tenant. A vault that was sealed
+/// has neither: nothing opens and nothing is signed until it gets the root key again. It still tells whether rows of tenants, keys
+/// and the structure are ours.
 package final class Vault: Sendable {
   private struct Slot: Hashable {
     let tenant: String
     let version: UInt32
   }
 
-  private let knownRoots: Locked<RootKeys>
+  private struct Roots {
+    /// Of the key that signs, or did last.
+    var id: String
+    /// nil while sealed.
+    var keys: RootKeys?
+    var proofs: RowProofs
+
+    init(_ keys: RootKeys) { (id, self.keys, proofs) = (keys.signing.id, keys, keys.rowProofs) }
+  }
+
+  private let known: Locked<Roots>
   private let retiredCursorKeys = Locked<[CursorKey]>([])
   /// Tenant rows as they were when their MAC was checked: the same row needs no second check.
   private let verified = Locked<[String: (row: TenantRow, settings: TenantSettings)]>([:])
@@ -23,25 +35,53 @@ package final class Vault: Sendable {
   /// Disabled by this process, for the same reason.
   private let disabled = Locked<Set<Slot>>([])
   private let changes = Atomic(0)
+  private let seals = Atomic(0)
 
-  package init(root: RootKey) { knownRoots = Locked(RootKeys(root)) }
+  package init(root: RootKey) { known = Locked(Roots(RootKeys(root))) }
 
   /// What opens and verifies now.
-  package var roots: RootKeys { knownRoots.withLock { $0 } }
+  package var roots: RootKeys {
+    get throws(ServiceError) {
+      guard let keys = known.withLock({ $0.keys }) else { throw .sealed }
+      return keys
+    }
+  }
   /// What wraps and signs now. Of the writer's thread it belongs to the transaction that is open.
-  package var root: RootKey { roots.signing }
+  package var root: RootKey { get throws(ServiceError) { try roots.signing } }
+  package var rootID: String { known.withLock { $0.id } }
+  package var isSealed: Bool { known.withLock { $0.keys == nil } }
+  var rowProofs: RowProofs { known.withLock { $0.proofs } }
 
   /// What signs where lists go on, and what did before a change of the root key.
-  var cursorKeys: [CursorKey] { [root.cursorKey] + retiredCursorKeys.withLock { $0 } }
+  var cursorKeys: [CursorKey] { get throws(ServiceError) { [try root.cursorKey] + retiredCursorKeys.withLock { $0 } } }
 
   /// From here on. What was checked with a key that is known no more is checked again.
   func use(_ roots: RootKeys) {
-    knownRoots.withLock { $0 = roots }
+    known.withLock { $0 = Roots(roots) }
     verified.withLock { $0 = [:] }
+  }
+
+  /// Drops the root key and every tenant key. Each is erased with its last use; what a thread remembers goes at its next pass.
+  func seal() {
+    known.withLock { $0.keys = nil }
+    opened.withLock { $0 = [:] }
+    seals.add(1, ordering: .releasing)
+    changes.add(1, ordering: .releasing)
   }
 
   /// Lists that began under `old` go on for as long as this process runs.
   func keepCursors(of old: RootKey) { retiredCursorKeys.withLock { $0 = [old.cursorKey] + $0.prefix(7) } }
+
+  /// How often it was sealed.
+  var sealings: Int { seals.load(ordering: .acquiring) }
+
+  /// As `keys`, to open what a client brought: nil where no version of that number opens anything.
+  func keys(named version: UInt32, tenant: String, in store: any StoreReading) throws(ServiceError) -> TenantKeys? {
+    do throws(ServiceError) { return try keys(tenant: tenant, version: version, in: store) } catch {
+      guard case .unreadable = error else { throw error }
+      return nil
+    }
+  }
 
   /// The keys of one KEK version, unwrapped on first use.
   func keys(tenant: String, version: UInt32, in store: any StoreReading) throws(ServiceError) -> TenantKeys {
@@ -57,8 +97,8 @@ package final class Vault: Sendable {
     forgotten.withLock { forgotten in
       if !forgotten.contains(tenant) { opened.withLock { $0[slot] = keys } }
     }
-    // Disabled meanwhile: it may have been kept again.
-    if disabled.withLock({ $0.contains(slot) }) { opened.withLock { $0[slot] = nil } }
+    // Disabled or sealed meanwhile: it may have been kept again.
+    if isSealed || disabled.withLock({ $0.contains(slot) }) { opened.withLock { $0[slot] = nil } }
     return keys
   }
 
@@ -96,15 +136,15 @@ package final class Vault: Sendable {
   }
 
   /// As `verifiedTenant`, also of a deleted one: its audit chain can be read still.
-  func tenantEver(_ id: String, in store: any StoreReading) throws(ServiceError) -> TenantRow { try known(id, in: store).row }
+  func tenantEver(_ id: String, in store: any StoreReading) throws(ServiceError) -> TenantRow { try checked(id, in: store).row }
 
   private func existing(_ id: String, in store: any StoreReading) throws(ServiceError) -> (row: TenantRow, settings: TenantSettings) {
-    let known = try known(id, in: store)
-    if known.row.isDeleted { throw .notFound }
-    return known
+    let found = try checked(id, in: store)
+    if found.row.isDeleted { throw .notFound }
+    return found
   }
 
-  private func known(_ id: String, in store: any StoreReading) throws(ServiceError) -> (row: TenantRow, settings: TenantSettings) {
+  private func checked(_ id: String, in store: any StoreReading) throws(ServiceError) -> (row: TenantRow, settings: TenantSettings) {
     let row: TenantRow?
     do { row = try store.tenant(id) } catch { throw ServiceError(error) }
     guard let row else { throw .notFound }

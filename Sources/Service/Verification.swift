@@ -14,11 +14,13 @@ package final class Verification {
   var report = VerificationReport()
   /// What is still to be found, by tenant.
   private var heads: [String: AuditHead]
+  private let sealings: Int
 
   /// - Parameter heads: heads that were told earlier and kept elsewhere, by tenant: each must be in its chain.
   package init(_ service: Service, heads: [String: AuditHead] = [:]) throws(ServiceError) {
     self.service = service
     self.heads = heads
+    sealings = service.vault.sealings
     do { reader = try service.store.makeReader() } catch { throw ServiceError(error) }
   }
 
@@ -37,6 +39,8 @@ package final class Verification {
         if rows.count < Self.page { return }
       }
     }
+    // What did not open for want of the root key is no finding.
+    guard service.vault.sealings == sealings else { throw .sealed }
     for tenant in heads.keys.sorted() { report.add(.cutOff, "audit/\(heads[tenant]?.sequence ?? 0)", tenant: tenant) }
     return report
   }
@@ -210,7 +214,7 @@ package final class Verification {
       }
       for row in rows {
         let place = "audit/\(chain.head.sequence + 1)"
-        if !fits(row, after: chain.head, change) || !chain.startsRight(row) { report.add(.brokenChain, place, tenant: chain.tenant) }
+        if try !fits(row, after: chain.head, change) || !chain.startsRight(row) { report.add(.brokenChain, place, tenant: chain.tenant) }
         chain.take(row)
       }
       if rows.count < Self.page { break }
@@ -225,7 +229,8 @@ package final class Verification {
   /// Entries may have been cut, also while this walk stood before them.
   private func passCut(_ chain: inout ChainState) throws(ServiceError) {
     guard let bytes = try stored({ () throws(StoreError) in try reader.auditCheckpoint(tenant: chain.tenant) }) else { return }
-    guard let checkpoint = AuditCheckpoint(bytes), AuditCheckpoint.isGenuine(bytes, tenant: chain.tenant, roots: service.vault.roots) else {
+    guard let checkpoint = AuditCheckpoint(bytes), AuditCheckpoint.isGenuine(bytes, tenant: chain.tenant, roots: try service.vault.roots)
+    else {
       if chain.entries == 0 { report.add(.brokenChain, "audit/checkpoint", tenant: chain.tenant) }
       return
     }
@@ -237,16 +242,16 @@ package final class Verification {
   /// Where the root key was changed: up to there the links prove the entries.
   private func rootChange(_ chain: ChainState) throws(ServiceError) -> AuditRootChange? {
     guard let bytes = try stored({ () throws(StoreError) in try reader.auditRootChange(tenant: chain.tenant) }) else { return nil }
-    guard AuditRootChange.isGenuine(bytes, tenant: chain.tenant, roots: service.vault.roots) else {
+    guard AuditRootChange.isGenuine(bytes, tenant: chain.tenant, roots: try service.vault.roots) else {
       if chain.entries == 0 { report.add(.brokenChain, "audit/root-change", tenant: chain.tenant) }
       return nil
     }
     return AuditRootChange(bytes)
   }
 
-  private func fits(_ row: AuditRow, after head: AuditHead, _ change: AuditRootChange?) -> Bool {
+  private func fits(_ row: AuditRow, after head: AuditHead, _ change: AuditRootChange?) throws(ServiceError) -> Bool {
     var walk = AuditWalk(
-      after: AuditMark(sequence: head.sequence, hash: head.hash), rootChange: change, roots: service.vault.roots)
+      after: AuditMark(sequence: head.sequence, hash: head.hash), rootChange: change, roots: try service.vault.roots)
     return walk.take(row.fields, hash: row.hash, mac: row.mac)
   }
 

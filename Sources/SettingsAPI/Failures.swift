@@ -26,8 +26,8 @@ enum Failure {
   }
 
   /// A failure of the server: clients look for the text in `exception`.
-  static func server(_ status: Int, _ text: String) -> Response {
-    body(Status(status), ["detail": "Internal Server Error", "exception": .string(JSONString("\(status): \(text)"))])
+  static func server(_ status: Int, _ text: String, headers: [(name: StaticString, value: String)] = []) -> Response {
+    body(Status(status), ["detail": "Internal Server Error", "exception": .string(JSONString("\(status): \(text)"))], headers: headers)
   }
 
   static func body(_ status: Status, _ json: JSONValue, headers: [(name: StaticString, value: String)] = []) -> Response {
@@ -68,6 +68,7 @@ enum Failure {
     case .preconditionFailed: response(Status(412), "The stored version is not the one named by If-Match.")
     case .conflict: response(Status(409), "Conflict")
     case .obstructed(let obstacle): response(Status(409), obstacle.text)
+    case .sealed: server(503, "The server is sealed", headers: [("Retry-After", "\(ErrorCode.sealed.retryAfter ?? 1)")])
     case .unreadable: server(503, "A stored value is damaged or sealed with a different key")
     case .storageFull: server(507, "The disk is full; nothing was changed")
     case .unavailable: server(503, "The store cannot be used now")

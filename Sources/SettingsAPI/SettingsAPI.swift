@@ -101,6 +101,8 @@ package final class SettingsAPI {
   private func openAnswer(_ route: Route) -> Response {
     switch route {
     case .alive: return json(["status": "ok"])
+    case .ready where desk.service.isSealed:
+      return Failure.body(Status(503), ["status": "sealed", "message": "The server is sealed"])
     case .ready: return json(["status": "ready"])
     case .serverInfo: return json(info.json(at: desk.service.now()))
     case .documentation: return Response(status: .ok, contentType: MediaType.html, body: .bytes(Pages.documentation))

@@ -32,7 +32,11 @@ package final class SocketAPI {
     guard let conversations else { return .refused(Status(501), "No agent server is configured (agent-server)") }
     let key = frame ?? header ?? Self.queryKey(target.rawQuery)
     try? desk.turnBegins()
-    defer { desk.turnEnds() }
+    defer {
+      desk.turnEnds()
+      // Handshakes are rare, and nobody asks this thread to forget keys when there are none.
+      Service.dropThreadKeys()
+    }
     do throws(ServiceError) {
       let principal = try desk.authenticate(key)
       guard principal.level.allows(.converse) else {
@@ -55,6 +59,7 @@ package final class SocketAPI {
 
   /// Whether a key of ours is still good. Keys of the environment are good for as long as the process runs.
   package func isGood(keyID: String) -> Bool {
+    if desk.service.isSealed { return false }
     if keyID.isEmpty { return true }
     do throws(ServiceError) {
       guard let row = try desk.apiKey(keyID) else { return false }

@@ -30,9 +30,19 @@ enum AdminClient {
     }
     let type = body == nil ? nil : "application/json"
     let request = FastCGIRequest(method: method.rawValue, uri: uri, contentType: type, body: bytes)
-    if let reply = try reply(request, configuration, patience: patience) { return try object(reply.body, status: reply.status) }
-    return try inProcess(method, uri, bytes, configuration)
+    var patienceForStart = startPatience
+    while true {
+      if let reply = try reply(request, configuration, patience: patience) { return try object(reply.body, status: reply.status) }
+      do { return try inProcess(method, uri, bytes, configuration) } catch StoreError.locked where patienceForStart > 0 {
+        // A cofferd that starts or ends has the store before and after it answers.
+        usleep(UInt32(startPause) * 1000)
+        patienceForStart -= startPause
+      } catch StoreError.locked { throw Trouble("another process has the store, and its control socket does not answer") }
+    }
   }
+
+  /// Milliseconds: how long a cofferd may have the store without answering, and between two looks.
+  private static let (startPatience, startPause) = (5_000, 50)
 
   /// The text that a running cofferd answers to a GET; there is no other to ask.
   static func running(_ uri: String, directory: String) throws -> String {
@@ -175,7 +185,7 @@ enum AdminClient {
     } catch StartError.notInitialised {
       throw Trouble("the store is empty; run: coffer init with a new directory")
     } catch StoreError.locked {
-      throw Trouble("another process has the store, and its control socket does not answer")
+      throw StoreError.locked
     } catch StoreError.newerSchema(let found, let supported) {
       throw Trouble(
         """

@@ -31,7 +31,7 @@ struct Coffer: ParsableCommand {
   }
 
   private static let host: [any ParsableCommand.Type] = [
-    Init.self, Up.self, Serve.self, FCGI.self, Restart.self,
+    Init.self, Up.self, Serve.self, FCGI.self, Restart.self, Seal.self, Unseal.self,
     Key.self, Tenant.self, KEK.self, Canary.self, WireKey.self, Root.self, Conversation.self, Audit.self,
     Import.self, Export.self,
     Backup.self, Restore.self, Verify.self, Scan.self,

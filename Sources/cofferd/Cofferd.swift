@@ -1,6 +1,7 @@
 internal import AdminAPI
 internal import Configuration
 internal import EventLog
+internal import FastCGIClient
 internal import Gateway
 internal import Glibc
 internal import HTTPMessages
@@ -58,11 +59,7 @@ struct Server {
   func run() -> Int32 {
     do {
       let store = try openStore()
-      let usual = try rootKey()
-      let root = try Service.rootKey(of: store, usual: usual, rootKeyFiles)
-      if root.id != usual.id, !configuration.managesRootKeyFile { log.write(.warning(.rootKeyNotMoved(path: rootKeyFiles.next))) }
-      let service = try Service(store: store, root: root, wire: try wireRing(), options: options, now: Clock.milliseconds)
-      return try serve(service, store)
+      return try serve(try service(of: store), store)
     } catch let error as StartError {
       log.write(.startRefused(error.message))
       return 66
@@ -91,18 +88,34 @@ struct Server {
     let directory = configuration.directory.value + "/store"
     // Never made here: an empty store in the place of one that was moved would hide the loss.
     guard unsafe access(directory + "/" + StoreFile.name, F_OK) == 0 else { throw StartError.notInitialised }
-    do throws(StoreError) {
-      return try SQLiteStore(
-        directory: directory, lock: successor.isSuccessor ? .awaited : .required,
-        allowsNetworkFileSystem: configuration.allowsNetworkFilesystem.value, onFatal: onFatal)
-    } catch { throw StartError.store(error) }
+    let control = FastCGIClient(path: configuration.controlSocket.value, timeout: 5)
+    var patience = Self.lockPatience
+    while true {
+      do throws(StoreError) {
+        return try SQLiteStore(
+          directory: directory, lock: successor.isSuccessor ? .awaited : .required,
+          allowsNetworkFileSystem: configuration.allowsNetworkFilesystem.value, onFatal: onFatal)
+      } catch {
+        // A command of the operator's has the store for a moment; a cofferd has it for good, and answers.
+        guard case .locked = error, patience > 0, !control.isReachable() else { throw StartError.store(error) }
+        usleep(UInt32(Self.lockPause) * 1000)
+        patience -= Self.lockPause
+      }
+    }
   }
 
-  private func rootKey() throws -> RootKey {
-    try RootKeySource(
+  /// Milliseconds that a command may have the store, and between two tries.
+  private static let (lockPatience, lockPause) = (2_000, 50)
+
+  /// A function of its own: beside the service's, no copy of the root key outlives it.
+  private func service(of store: SQLiteStore) throws -> Service {
+    let source = try RootKeySource(
       file: configuration.rootKeyFile.value, isNamed: configuration.rootKeyFile.origin != .standard,
-      command: configuration.rootKeyCommand?.value
-    ).read()
+      command: configuration.rootKeyCommand?.value)
+    let usual = try source.read()
+    let root = try Service.rootKey(of: store, usual: usual, rootKeyFiles)
+    if root.id != usual.id, !configuration.managesRootKeyFile { log.write(.warning(.rootKeyNotMoved(path: rootKeyFiles.next))) }
+    return try Service(store: store, root: root, wire: try wireRing(), options: options(source), now: Clock.milliseconds)
   }
 
   private var rootKeyFiles: RootKeyFiles {
@@ -115,13 +128,14 @@ struct Server {
       given: configuration.wireKey.given, retired: configuration.retiredWireKeys)
   }
 
-  private var options: Service.Options {
+  private func options(_ source: RootKeySource) -> Service.Options {
     Service.Options(
       environmentKeys: configuration.sessionKeys, isOpen: configuration.isInsecureOpen.value,
       exposureAudit: configuration.auditExposures.value == .batched ? .batched : .beforeReply,
       wireKeyFiles: WireKeyFiles(path: configuration.wireKeyFile.value), rootKeyFiles: rootKeyFiles,
-      conversationLife: Int64(configuration.agentServer.conversationMinutes.value) * 60_000,
-      onCanary: { [log] in log.note(CanaryEvent($0)) })
+      rootKeySource: source, conversationLife: Int64(configuration.agentServer.conversationMinutes.value) * 60_000,
+      onCanary: { [log] in log.note(CanaryEvent($0)) },
+      onSealing: { [log] in log.write(Event($0)) })
   }
 
   private func serve(_ service: Service, _ store: SQLiteStore) throws -> Int32 {

@@ -16,6 +16,8 @@ final class KeyKeeper: Sendable {
     PlainThread.start(named: "coffer-keys") {
       var (sinceAges, rest) = (Self.ages, Int64(0))
       while !end.wait(atMost: Self.look) {
+        // What is due waits for the root key.
+        if service.isSealed { continue }
         sinceAges += Self.look
         rest -= Self.look
         if sinceAges >= Self.ages {

@@ -48,6 +48,15 @@ extension ResponderError {
   }
 }
 
+extension Event {
+  init(_ sealing: Sealing) {
+    switch sealing {
+    case .sealed(let isRecorded): self = .sealed(isRecorded: isRecorded)
+    case .unsealed: self = .unsealed
+    }
+  }
+}
+
 extension CanaryEvent {
   init(_ alert: CanaryAlert) {
     self.init(

@@ -17,6 +17,10 @@ final class Retention: Sendable {
     PlainThread.start(named: "coffer-retention") {
       var wait = Self.first
       while !end.wait(atMost: wait) {
+        if service.isSealed {
+          wait = Self.pause
+          continue
+        }
         wait = facts.walkAlone { Self.cut(days, service, log) } ? Self.period : Self.pause
       }
     }

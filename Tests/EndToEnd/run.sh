@@ -44,6 +44,7 @@ modules=(
   test_escrow
   test_rotation
   test_root_rotation
+  test_seal
   test_moving
   test_backup
   test_upgrade

@@ -3,6 +3,7 @@
 COFFER_ROUNDS sets the rounds of T20 (25 by default), COFFER_CUTS those of T21 (10), COFFER_FAULTS those of T22 (10)."""
 
 import contextlib
+import fcntl
 import hashlib
 import http.client
 import os
@@ -16,7 +17,7 @@ import threading
 import time
 import unittest
 
-from coffer_harness import CofferTestCase, running, working
+from coffer_harness import CofferTestCase, binaries, running, working
 
 ROUNDS = int(os.environ.get("COFFER_ROUNDS", "25"))
 CUTS = int(os.environ.get("COFFER_CUTS", "10"))
@@ -352,6 +353,36 @@ class DiskTests(CofferTestCase):
                 second.stop()
         self.assertEqual(self.value("FIRST"), b"one")
         self.put("FIRST", "two")
+
+    def test_a_start_and_a_command_take_turns(self):
+        """Whoever has the store for a moment keeps neither a start nor a command from it; who has it for good does."""
+        coffer = self.fresh(start=False)
+        with open(pathlib.Path(coffer.folder, "store", "coffer.lock"), "wb") as lock:
+            for begin in (lambda: coffer.up(wait=False), lambda: self.command(coffer)):
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                started = begin()
+                time.sleep(0.7)
+                fcntl.flock(lock, fcntl.LOCK_UN)
+                if started is coffer:
+                    coffer.wait_ready()
+                    coffer.stop()
+                else:
+                    out, errors = started.communicate(timeout=20)
+                    self.assertEqual((started.returncode, errors), (0, ""))
+                    self.assertIn("admin", out)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            started = self.command(coffer)
+            errors = started.communicate(timeout=20)[1]
+            self.assertEqual(started.returncode, 1)
+            self.assertIn("another process has the store", errors)
+            coffer.up(wait=False)
+            self.assertNotEqual(coffer.process.wait(20), 0)
+            coffer.process = None
+
+    def command(self, coffer):
+        return subprocess.Popen(
+            [str(binaries() / "coffer"), "key", "list", "--dir", coffer.folder], env=coffer.environment, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True)  # fmt: skip
 
 
 if __name__ == "__main__":

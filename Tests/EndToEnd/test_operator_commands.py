@@ -21,6 +21,7 @@ COMMANDS = {
     "POST T/audit/trim": "audit trim", "POST T/import/openhands": "import openhands", "POST T/export/openhands": "export openhands",
     "GET T/conversations": "conversation list", "DELETE T/conversations/{id}": "conversation revoke", "GET wire-keys": "wire-key list",
     "POST wire-keys/rotate": "wire-key rotate", "DELETE wire-keys/{id}": "wire-key retire", "POST backup": "backup", "POST verify": "verify", "GET root": "root status", "POST root/rewrap": "root rotate",
+    "GET seal": "doctor", "POST seal": "seal", "POST unseal": "unseal",
     "GET T/settings": "tenant settings get", "PATCH T/settings": "tenant settings set", "GET T/teams": "team list",
     "POST T/teams": "team create", "GET T/teams/{id}": "team show", "PATCH T/teams/{id}": "team rename", "DELETE T/teams/{id}": "team delete",
     "GET T/projects": "project list", "POST T/projects": "project create", "GET T/projects/{id}": "project show",

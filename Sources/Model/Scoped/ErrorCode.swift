@@ -69,6 +69,15 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     }
   }
 
+  /// Seconds until it is worth another try; nil where that depends on more than time. A seal waits for a person.
+  package var retryAfter: Int? {
+    switch self {
+    case .sealed: 30
+    case .unavailable: 1
+    default: nil
+    }
+  }
+
   /// For people. Fixed text: nothing of a request is in it.
   package var message: StaticString {
     switch self {

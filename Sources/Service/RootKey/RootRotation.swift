@@ -67,7 +67,7 @@ extension Service {
     do {
       let waiting = try? files?.waiting()
       return RootStatus(
-        id: vault.root.id, file: files?.current, waiting: waiting?.id == vault.root.id ? nil : waiting?.id,
+        id: vault.rootID, file: files?.current, waiting: waiting?.id == vault.rootID ? nil : waiting?.id,
         keks: try store.makeReader().keksByRootKey())
     } catch { throw ServiceError(error) }
   }
@@ -90,7 +90,7 @@ extension Service {
     // A backup is sealed by the key that its store has.
     guard !isBackingUp.exchange(true, ordering: .acquiringAndReleasing) else { throw .obstructed(.backupRuns) }
     defer { isBackingUp.store(false, ordering: .releasing) }
-    let old = vault.root
+    let old = try vault.root
     let new: RootKey
     do throws(RootKeySource.Failure) { new = try files.prepare() } catch { throw .obstructed(.keyFile(error.message)) }
     if new.id == old.id { throw .obstructed(.rootKeyNotMoved(files.next)) }
@@ -118,7 +118,7 @@ extension Service {
     let place = Self.install(files, over: old.id)
     PlainThread.start(named: "coffer-root") {
       _ = OneTimeEvent().wait(atMost: settling)
-      if vault.roots.signing.id == new.id { vault.use(RootKeys(new)) }
+      if let root = try? vault.root, root.id == new.id { vault.use(RootKeys(new)) }
     }
     return RootRotation(
       new: new.id, old: old.id, tenants: counts.tenants, keks: counts.keks, rows: counts.rows, unproven: counts.unproven,
@@ -140,7 +140,7 @@ extension Service {
     try desk.eachTenantEver { tenant throws(ServiceError) in
       var walk = AuditWalk(
         tenant: tenant.id, checkpoint: try desk.auditCheckpoint(tenant: tenant.id),
-        rootChange: try desk.auditRootChange(tenant: tenant.id), roots: RootKeys(vault.root))
+        rootChange: try desk.auditRootChange(tenant: tenant.id), roots: RootKeys(try vault.root))
       try desk.walk(&walk, tenant: tenant.id) { _ in true }
       walk.end()
       if let bad = walk.firstBad, !acceptsBroken { throw .obstructed(.brokenChain(tenant: tenant.id, sequence: bad)) }

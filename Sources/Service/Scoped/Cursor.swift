@@ -23,7 +23,8 @@ package struct Cursor: Sendable {
     guard bytes.count <= 1024, let signed = Base64.url.decode(bytes + padding), signed.count > Self.macBytes else { return nil }
     let position = String(decoding: signed.dropFirst(Self.macBytes), as: UTF8.self)
     let parts = Self.parts(position, question)
-    let isOurs = service.vault.cursorKeys.contains { key in
+    guard let keys = try? service.vault.cursorKeys else { return nil }
+    let isOurs = keys.contains { key in
       (try? key.mac(parts)).map { constantTimeEqual(Array($0.prefix(Self.macBytes)), Array(signed.prefix(Self.macBytes))) } ?? false
     }
     guard isOurs else { return nil }

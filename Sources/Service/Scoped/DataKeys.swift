@@ -70,7 +70,7 @@ extension Desk {
       if current.sensitivity == Sensitivity.encrypted.rawValue { memory.remember(known, as: name) }
       guard current.sensitivity == Sensitivity.encrypted.rawValue || backed != nil else { throw ScopedFailure(code: .fieldNotEncrypted) }
       guard let wrapped else { throw refused(.invalidDataKey, action, origin, "format") }
-      guard let key = unwrap(wrapped, action, caller) else { throw refused(.invalidDataKey, action, origin, "does not open") }
+      guard let key = try unwrap(wrapped, action, caller) else { throw refused(.invalidDataKey, action, origin, "does not open") }
       guard let backed else { throw refused(.dataKeyUnbound, action, origin, "backs no kept version") }
       alert(secret, action, caller, origin)
       let event = AuditEvent(
@@ -93,12 +93,12 @@ extension Desk {
     return row.fieldVersion
   }
 
-  private func unwrap(_ wrapped: WrappedDataKey, _ action: ScopedAction, _ caller: AgentCaller) -> SecretBytes? {
+  private func unwrap(_ wrapped: WrappedDataKey, _ action: ScopedAction, _ caller: AgentCaller) throws(ScopedFailure) -> SecretBytes? {
     let binding = DataKeyBinding(
       tenant: caller.tenant, scope: action.scope.kind.rawValue, scopeID: action.scope.id, secretID: action.secretID,
       fieldKey: action.fieldKey)
-    guard let keys = try? service.vault.keys(tenant: caller.tenant, version: wrapped.kekVersion, in: reader) else { return nil }
-    return try? keys.unwrap(wrapped, boundTo: binding)
+    let keys = try scoped { try service.vault.keys(named: wrapped.kekVersion, tenant: caller.tenant, in: reader) }
+    return try? keys?.unwrap(wrapped, boundTo: binding)
   }
 
   private func refused(_ code: ErrorCode, _ action: ScopedAction, _ origin: RequestOrigin, _ reason: StaticString) -> ScopedFailure {

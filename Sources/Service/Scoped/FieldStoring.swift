@@ -39,7 +39,7 @@ extension ScopedTransaction {
     let binding = DataKeyBinding(
       tenant: caller.tenant, scope: action.scope.kind.rawValue, scopeID: action.scope.id, secretID: action.secretID,
       fieldKey: action.fieldKey)
-    guard let keys = try? service.vault.keys(tenant: caller.tenant, version: wrapped.kekVersion, in: store),
+    guard let keys = try service.vault.keys(named: wrapped.kekVersion, tenant: caller.tenant, in: store),
       (try? keys.unwrap(wrapped, boundTo: binding)) != nil
     else { throw refused(.invalidDataKey, action, "does not open") }
     guard let row = try store.dataKey(tenant: caller.tenant, id: wrapped.id) else {

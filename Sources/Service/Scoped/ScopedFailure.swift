@@ -26,6 +26,7 @@ package struct ScopedFailure: Error, Sendable {
       .tokensDoNotOpen, .valueTooLong:
       self.init(code: .validationFailed)
     case .preconditionFailed: self.init(code: .preconditionFailed)
+    case .sealed: self.init(code: .sealed)
     case .unreadable, .storageFull, .unavailable, .busy: self.init(code: .unavailable)
     case .internalFailure: self.init(code: .internalError)
     }

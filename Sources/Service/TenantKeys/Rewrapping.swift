@@ -76,6 +76,7 @@ package struct Rewrapper {
   ///
   /// - Returns: nil when the walk was ended.
   package func run() throws(ServiceError) -> Outcome? {
+    defer { Service.dropThreadKeys() }
     do {
       // Whoever asked did so inside a transaction: behind this one it is committed, or undone.
       let service = service

@@ -44,6 +44,9 @@ extension Checks {
       if !FastCGIClient(path: configuration.socket.value, timeout: 5).isReachable() {
         return [Finding(.server, .wrong, "cofferd runs, but \(configuration.socket.value) cannot be reached; run: coffer restart")]
       }
+      if status?["sealed"]?.bool == true {
+        return [Finding(.server, .wrong, "cofferd is sealed and answers 503; when it shall serve again: coffer unseal")]
+      }
       return [Finding(.server, .good, "cofferd \(version) runs and answers on both sockets")] + canaries(status)
     } catch { return [Finding(.server, .wrong, (error as? Trouble)?.description ?? "the store cannot be used")] }
   }
