@@ -41,7 +41,7 @@ package final class AdminAPI {
   let desk: Desk
   let facts: AdminFacts
   private let router = AdminAPI.router
-  private static let router = Router(routes: AdminRoute.table.map { (methods: $0.methods, pattern: $0.pattern, route: $0.route) })
+  private static let router = Router(routes: AdminRoute.table.map { (methods: $0.methods, pattern: $0.pattern) })
   /// Every path's pattern, once.
   package static var patterns: [String] { router.patterns }
   /// Where in `patterns` the last request's is; nil when none fits.
@@ -77,7 +77,8 @@ package final class AdminAPI {
       let allow = allow + ", OPTIONS"
       guard request.method == .options else { throw .methodNotAllowed(allow: allow) }
       return .now(Response(status: Status(204), headers: [("Allow", allow)]))
-    case .found(let route, let parameters):
+    case .found(let place, let parameters):
+      let route = AdminRoute.table[place].route
       let principal = try principal(of: request)
       guard let role = principal.role, route.admits(role, request.method) else {
         throw .refused(.lacks(route.admits(.operator, request.method) ? OperatorRole.operator.rawValue : OperatorRole.owner.rawValue))

@@ -1,3 +1,4 @@
+internal import Glibc
 package import SecretMemory
 
 /// From a FastCGI parameter block to a request.
@@ -48,19 +49,19 @@ package struct RequestDecoder {
     }
   }
 
-  /// The known names by their length in bytes: most requests bring one candidate or none for each parameter.
-  private static let names: [[Parameter]] = (0...maximumName).map { length in
-    Parameter.allCases.filter { $0.name.utf8CodeUnitCount == length }
-  }
+  /// The known names by their length in bytes, most requests bring one candidate or none for each parameter; `names` holds those of
+  /// a length from its place in `places` to that of the next.
+  private static let names = Parameter.allCases.sorted { $0.name.utf8CodeUnitCount < $1.name.utf8CodeUnitCount }
+  private static let places = (0...maximumName + 1).map { length in names.count { $0.name.utf8CodeUnitCount < length } }
   private static let maximumName = Parameter.allCases.map(\.name.utf8CodeUnitCount).max() ?? 0
 
   private static func known(_ name: Slice<UnsafeRawBufferPointer>) -> Parameter? {
-    let length = unsafe name.count
-    guard length <= maximumName else { return nil }
-    return names[length].first { candidate in
-      let wanted = unsafe UnsafeBufferPointer(start: candidate.name.utf8Start, count: length)
-      return unsafe name.elementsEqual(wanted)
+    let bytes = unsafe UnsafeRawBufferPointer(rebasing: name)
+    guard let start = bytes.baseAddress, bytes.count <= maximumName else { return nil }
+    for place in places[bytes.count]..<places[bytes.count + 1] where unsafe memcmp(names[place].name.utf8Start, start, bytes.count) == 0 {
+      return names[place]
     }
+    return nil
   }
 
   /// Every parameter that is read, for whoever checks that a front end passes it.

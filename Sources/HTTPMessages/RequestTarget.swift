@@ -36,19 +36,18 @@ package struct RequestTarget: Sendable, Equatable {
 
   /// Whether `path` is a slash and a segment, again and again, and nothing else.
   private static func isPath(_ path: [UInt8], of segments: [[UInt8]]) -> Bool {
-    var rest = path[...]
+    var index = 0
     for segment in segments {
-      guard rest.popFirst() == UInt8(ascii: "/"), rest.starts(with: segment) else { return false }
-      rest.removeFirst(segment.count)
+      guard path.count - index > segment.count, path[index] == UInt8(ascii: "/") else { return false }
+      for offset in segment.indices where path[index + 1 + offset] != segment[offset] { return false }
+      index += 1 + segment.count
     }
-    return rest.isEmpty
+    return index == path.count
   }
 
   private static func decodedSegments(_ path: ArraySlice<UInt8>) -> [[UInt8]]? {
     // Hardly any path has an escape.
-    if !path.contains(UInt8(ascii: "%")) {
-      return path.dropFirst().split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).map { Array($0) }
-    }
+    if !path.contains(UInt8(ascii: "%")) { return plainSegments(path) }
     var segments: [[UInt8]] = []
     var current: [UInt8] = []
     var index = path.index(after: path.startIndex)
@@ -68,6 +67,18 @@ package struct RequestTarget: Sendable, Equatable {
       index += 1
     }
     segments.append(current)
+    return segments
+  }
+
+  private static func plainSegments(_ path: ArraySlice<UInt8>) -> [[UInt8]] {
+    var segments: [[UInt8]] = []
+    segments.reserveCapacity(8)
+    var start = path.startIndex + 1
+    for index in start..<path.endIndex where path[index] == UInt8(ascii: "/") {
+      segments.append(Array(path[start..<index]))
+      start = index + 1
+    }
+    segments.append(Array(path[start...]))
     return segments
   }
 

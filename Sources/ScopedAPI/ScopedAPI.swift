@@ -11,7 +11,7 @@ internal import StrictJSON
 package final class ScopedAPI {
   let desk: Desk
   private let router = ScopedAPI.router
-  private static let router = Router(routes: ScopedRoute.table.map { (methods: [$0.method], pattern: $0.pattern, route: $0.route) })
+  private static let router = Router(routes: ScopedRoute.table.map { (methods: [$0.method], pattern: $0.pattern) })
   /// Every path's pattern, once.
   package static var patterns: [String] { router.patterns }
   /// Where in `patterns` the last request's is; nil when none fits.
@@ -40,7 +40,8 @@ package final class ScopedAPI {
       let allow = [("Allow" as StaticString, allow + ", OPTIONS")]
       if request.method == .options { return .now(Response(status: Status(204), headers: allow)) }
       return .now(Failure.response(Refusal(.methodNotAllowed), request, at: service.now(), headers: allow))
-    case .found(let route, let parameters):
+    case .found(let place, let parameters):
+      let route = ScopedRoute.table[place].route
       let parameters = parameters.map { String(decoding: $0, as: UTF8.self) }
       if route.namesScope, ScopeKind(rawValue: parameters[0]) == nil { throw ScopedFailure(code: .notFound) }
       if service.isSealed { throw ScopedFailure(code: .sealed) }

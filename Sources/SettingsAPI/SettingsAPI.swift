@@ -13,7 +13,7 @@ package final class SettingsAPI {
   let info: ServerInfo
   let conversations: ConversationGateway?
   private let router = SettingsAPI.router
-  private static let router = Router(routes: Route.table.map { (methods: $0.methods, pattern: $0.pattern, route: $0.route) })
+  private static let router = Router(routes: Route.table.map { (methods: $0.methods, pattern: $0.pattern) })
   /// Every path's pattern, once.
   package static var patterns: [String] { router.patterns }
   /// Where in `patterns` the last request's is; nil when none fits.
@@ -51,7 +51,8 @@ package final class SettingsAPI {
       if request.method != .options, Route.isConversation(request.target), let answer = unserved(request) { return answer }
       return .now(Failure.response(.methodNotAllowed, "Method Not Allowed", headers: [("Allow", allow)]))
     case .trailingSlash: return .now(redirect(request))
-    case .found(let route, let parameters):
+    case .found(let place, let parameters):
+      let route = Route.table[place].route
       if case .ready = route, let answer = readyForOperators(request) { return answer }
       if route.isOpen { return .now(openAnswer(route)) }
       info.noteRequest(at: desk.service.now())
