@@ -43,13 +43,14 @@ package final class Desk {
 
   private func recognised(_ token: [UInt8]?) throws(ServiceError) -> Principal {
     if service.isSealed { throw .sealed }
-    guard let token, !token.isEmpty, let snapshot = reader.snapshot else {
+    guard let token, !token.isEmpty, let structure = reader.structure else {
       return try Authenticator.principal(for: token, service: service, in: reader)
     }
     let digest = SHA256.digest(token)
-    if let known = memory.principal(digest, in: snapshot, now: service.now()) { return known }
+    if let known = memory.principal(digest, in: structure, now: service.now()) { return known }
     let principal = try Authenticator.principal(for: token, service: service, in: reader)
-    memory.remember(principal, by: digest, in: snapshot)
+    // What a conversation's token reads is in a document.
+    if principal.conversation == nil { memory.remember(principal, by: digest, in: structure) }
     return principal
   }
 }

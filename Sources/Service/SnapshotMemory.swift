@@ -14,8 +14,9 @@ struct SnapshotMemory {
   /// A token tells when it was made; it shall not be older than this, in milliseconds.
   private static let tokenAge: Int64 = 60_000
 
-  private var snapshot: UInt64?
-  /// By the SHA-256 of the key's text. Holds within one snapshot only, so that a revocation counts on the next request.
+  private var structure: StructureVersion?
+  /// By the SHA-256 of the key's text. Holds while nothing changes that says who may do what, so that a revocation counts on the next
+  /// request.
   private var principals: [[UInt8]: Principal] = [:]
   /// Agents, by the same and as long.
   private var callers: [[UInt8]: AgentCaller] = [:]
@@ -37,25 +38,25 @@ struct SnapshotMemory {
     var snapshot: UInt64
   }
 
-  func principal(_ digest: [UInt8], in snapshot: UInt64, now: Int64) -> Principal? {
-    guard snapshot == self.snapshot, let known = principals[digest] else { return nil }
+  func principal(_ digest: [UInt8], in structure: StructureVersion, now: Int64) -> Principal? {
+    guard structure == self.structure, let known = principals[digest] else { return nil }
     if let expiry = known.expiresAt, expiry <= now { return nil }
     return known
   }
 
-  mutating func remember(_ principal: Principal, by digest: [UInt8], in snapshot: UInt64) {
-    forget(before: snapshot)
+  mutating func remember(_ principal: Principal, by digest: [UInt8], in structure: StructureVersion) {
+    forget(before: structure)
     principals[digest] = principal
   }
 
-  func caller(_ digest: [UInt8], in snapshot: UInt64, now: Int64) -> AgentCaller? {
-    guard snapshot == self.snapshot, let known = callers[digest] else { return nil }
+  func caller(_ digest: [UInt8], in structure: StructureVersion, now: Int64) -> AgentCaller? {
+    guard structure == self.structure, let known = callers[digest] else { return nil }
     if let end = known.validUntil, end <= now { return nil }
     return known
   }
 
-  mutating func remember(_ caller: AgentCaller, by digest: [UInt8], in snapshot: UInt64) {
-    forget(before: snapshot)
+  mutating func remember(_ caller: AgentCaller, by digest: [UInt8], in structure: StructureVersion) {
+    forget(before: structure)
     callers[digest] = caller
   }
 
@@ -67,11 +68,11 @@ struct SnapshotMemory {
     fields[name] = known
   }
 
-  private mutating func forget(before snapshot: UInt64) {
-    guard snapshot != self.snapshot || principals.count + callers.count >= Self.maximumPrincipals else { return }
+  private mutating func forget(before structure: StructureVersion) {
+    guard structure != self.structure || principals.count + callers.count >= Self.maximumPrincipals else { return }
     principals = [:]
     callers = [:]
-    self.snapshot = snapshot
+    self.structure = structure
   }
 
   func view(_ name: View.Name, now: Int64) -> View? {

@@ -236,18 +236,28 @@ extension AuditRow {
 /// A reader of one thread.
 final class SQLiteReader: SQLiteReading, StoreReader {
   private(set) var snapshot: UInt64?
+  private(set) var structure: StructureVersion?
+  private let clock: StructureClock
+
+  init(_ connection: SQLiteConnection, _ clock: StructureClock) {
+    self.clock = clock
+    super.init(connection)
+  }
 
   func turnBegins() throws(StoreError) {
+    // Before the snapshot: what was committed by then is in it.
+    let now = clock.now
     if !connection.isInTransaction { try connection.execute("BEGIN") }
     // Starts the read transaction, so that the number belongs to what the turn's reads see (sqlite.org/pragma.html).
     snapshot = try connection.prepare("PRAGMA data_version").first { $0.unsigned(0) }
+    structure = now.map(StructureVersion.number) ?? snapshot.map(StructureVersion.snapshot)
   }
 
   func damage() throws(StoreError) -> [String] { try connection.damage() }
 
   /// A snapshot that stayed open would keep the log from being emptied.
   func turnEnds() {
-    snapshot = nil
+    (snapshot, structure) = (nil, nil)
     guard connection.isInTransaction else { return }
     do { try connection.execute("COMMIT") } catch { try? connection.execute("ROLLBACK") }
   }

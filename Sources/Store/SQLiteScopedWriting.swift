@@ -2,17 +2,17 @@
 
 extension SQLiteTransaction {
   func put(_ row: TeamRow) throws(StoreError) {
-    try connection.prepare("REPLACE INTO teams (tenant, id, name, created_at, mac) VALUES (?1, ?2, ?3, ?4, ?5)")
+    try prepareStructural("REPLACE INTO teams (tenant, id, name, created_at, mac) VALUES (?1, ?2, ?3, ?4, ?5)")
       .run(.text(row.tenant), .text(row.id), .text(row.name), .integer(row.createdAt), .blob(row.mac))
   }
 
   func put(_ row: ProjectRow) throws(StoreError) {
-    try connection.prepare("REPLACE INTO projects (tenant, id, name, team, created_at, mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+    try prepareStructural("REPLACE INTO projects (tenant, id, name, team, created_at, mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
       .run(.text(row.tenant), .text(row.id), .text(row.name), .optional(row.team), .integer(row.createdAt), .blob(row.mac))
   }
 
   func put(_ row: AgentRow) throws(StoreError) {
-    try connection.prepare(
+    try prepareStructural(
       """
       REPLACE INTO agents (tenant, id, name, description, created_at, created_by, disabled_at, mac)
       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
@@ -23,7 +23,7 @@ extension SQLiteTransaction {
   }
 
   func put(_ row: MembershipRow) throws(StoreError) {
-    try connection.prepare(
+    try prepareStructural(
       """
       REPLACE INTO memberships (tenant, agent, scope, scope_id, role, priority, expires_at, created_at, mac)
       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
@@ -34,22 +34,22 @@ extension SQLiteTransaction {
   }
 
   func deleteTeam(tenant: String, id: String) throws(StoreError) -> Bool {
-    try connection.prepare("DELETE FROM teams WHERE tenant = ?1 AND id = ?2").run(.text(tenant), .text(id))
+    try prepareStructural("DELETE FROM teams WHERE tenant = ?1 AND id = ?2").run(.text(tenant), .text(id))
     return connection.changedRows > 0
   }
 
   func deleteProject(tenant: String, id: String) throws(StoreError) -> Bool {
-    try connection.prepare("DELETE FROM projects WHERE tenant = ?1 AND id = ?2").run(.text(tenant), .text(id))
+    try prepareStructural("DELETE FROM projects WHERE tenant = ?1 AND id = ?2").run(.text(tenant), .text(id))
     return connection.changedRows > 0
   }
 
   func deleteAgent(tenant: String, id: String) throws(StoreError) -> Bool {
-    try connection.prepare("DELETE FROM agents WHERE tenant = ?1 AND id = ?2").run(.text(tenant), .text(id))
+    try prepareStructural("DELETE FROM agents WHERE tenant = ?1 AND id = ?2").run(.text(tenant), .text(id))
     return connection.changedRows > 0
   }
 
   func deleteMembership(tenant: String, agent: String, scope: String, scopeID: String) throws(StoreError) -> Bool {
-    try connection.prepare("DELETE FROM memberships WHERE tenant = ?1 AND agent = ?2 AND scope = ?3 AND scope_id = ?4")
+    try prepareStructural("DELETE FROM memberships WHERE tenant = ?1 AND agent = ?2 AND scope = ?3 AND scope_id = ?4")
       .run(.text(tenant), .text(agent), .text(scope), .text(scopeID))
     return connection.changedRows > 0
   }

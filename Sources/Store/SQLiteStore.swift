@@ -13,6 +13,7 @@ package final class SQLiteStore: Store {
   let directory: String
   let copies = CopyGate()
   private let writer: SQLiteWriter
+  private let clock = StructureClock()
   private let done: OneTimeEvent
 
   /// Opens the store below `directory`, making it when the directory is empty. Refusals change nothing.
@@ -27,7 +28,7 @@ package final class SQLiteStore: Store {
     self.directory = directory
     try Self.prepareDirectory(directory)
     guard allowsNetworkFileSystem || !FileSystem.isNetwork(directory) else { throw .networkFileSystem }
-    writer = SQLiteWriter(onFatal: onFatal)
+    writer = SQLiteWriter(clock, onFatal: onFatal)
     done = OneTimeEvent()
     switch lock {
     case .required:
@@ -43,7 +44,7 @@ package final class SQLiteStore: Store {
   package func makeReader() throws(StoreError) -> any StoreReader {
     let connection = try SQLiteConnection(path: Self.databasePath(directory), role: .reader)
     _ = try Schema.check(connection)
-    return SQLiteReader(connection)
+    return SQLiteReader(connection, clock)
   }
 
   package func write<T: Sendable>(
@@ -138,6 +139,7 @@ package final class SQLiteStore: Store {
 
   private func start(holding lock: StoreLock, _ connection: SQLiteConnection) {
     let (writer, done) = (writer, done)
+    clock.begin()
     let (lock, connection) = (Handover(lock), Handover(connection))
     PlainThread.start(named: "coffer-writer") {
       Self.serve(writer, connection, lock)
@@ -146,11 +148,13 @@ package final class SQLiteStore: Store {
   }
 
   private func startWhenReleased() {
-    let (writer, done, directory) = (writer, done, directory)
+    let (writer, done, directory, clock) = (writer, done, directory, clock)
     PlainThread.start(named: "coffer-writer") {
       do throws(StoreError) {
         let lock = Handover(try StoreLock(path: Self.lockPath(directory), waits: true))
-        Self.serve(writer, Handover(try Self.openWriter(directory)), lock)
+        let connection = Handover(try Self.openWriter(directory))
+        clock.begin()
+        Self.serve(writer, connection, lock)
       } catch {
         writer.queue.close()
         while let rest = writer.queue.take(256) { for entry in rest { entry.fail(error) } }

@@ -13,12 +13,22 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
     let version: UInt32
   }
 
+  /// Whether a statement of the batch writes what says who may do what.
+  private(set) var changesStructure = false
+
+  /// For statements that write tenants, API keys, agents, memberships, teams or projects.
+  func prepareStructural(_ text: StaticString) throws(StoreError) -> SQLiteStatement {
+    changesStructure = true
+    return try connection.prepare(text)
+  }
+
   /// Audit entries of the batch so far.
   private(set) var appendedEntries = 0
 
   /// To be called when a batch begins.
   func begin() {
     appendedEntries = 0
+    changesStructure = false
     forgetRows()
   }
 
@@ -66,7 +76,7 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
   }
 
   func insert(_ row: TenantRow) throws(StoreError) {
-    try connection.prepare("INSERT INTO tenants (id, name, created_at, active_kek_version, settings, mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+    try prepareStructural("INSERT INTO tenants (id, name, created_at, active_kek_version, settings, mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
       .run(
         .text(row.id), .text(row.name), .integer(row.createdAt), .integer(Int64(row.activeKEKVersion)), .text(row.settings),
         .blob(row.mac))
@@ -74,7 +84,7 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
 
   func update(_ row: TenantRow) throws(StoreError) {
     tenants[row.id] = nil
-    try connection.prepare("UPDATE tenants SET name = ?2, active_kek_version = ?3, settings = ?4, mac = ?5 WHERE id = ?1")
+    try prepareStructural("UPDATE tenants SET name = ?2, active_kek_version = ?3, settings = ?4, mac = ?5 WHERE id = ?1")
       .run(.text(row.id), .text(row.name), .integer(Int64(row.activeKEKVersion)), .text(row.settings), .blob(row.mac))
     try requireChange()
   }
@@ -97,7 +107,7 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
   }
 
   func insert(_ row: APIKeyRow) throws(StoreError) {
-    try connection.prepare(
+    try prepareStructural(
       """
       INSERT INTO api_keys (id, tenant, kind, role, name, digest, created_at, expires_at, revoked_at, mac, agent, parent, grants,
         created_by, max_uses, is_retiring) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
@@ -110,7 +120,7 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
   }
 
   func update(_ row: APIKeyRow) throws(StoreError) {
-    try connection.prepare(
+    try prepareStructural(
       """
       UPDATE api_keys SET role = ?2, name = ?3, expires_at = ?4, revoked_at = ?5, mac = ?6, grants = ?7, is_retiring = ?8 WHERE id = ?1
       """
@@ -213,6 +223,7 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
 
   func deleteContents(ofTenant id: String) throws(StoreError) {
     forgetRows()
+    changesStructure = true
     for statement in Schema.tenantDeletions { try connection.prepare(statement).run(.text(id)) }
   }
 

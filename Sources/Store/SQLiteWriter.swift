@@ -33,7 +33,12 @@ final class SQLiteWriter: Sendable {
   private let owesErasure = Locked(false)
   private let measured = Locked(CommitFigures())
 
-  init(onFatal: @escaping @Sendable (StoreError) -> Void) { self.onFatal = onFatal }
+  private let clock: StructureClock
+
+  init(_ clock: StructureClock, onFatal: @escaping @Sendable (StoreError) -> Void) {
+    self.clock = clock
+    self.onFatal = onFatal
+  }
 
   var figures: CommitFigures { measured.withLock { $0 } }
 
@@ -43,6 +48,7 @@ final class SQLiteWriter: Sendable {
     while let batch = queue.take(Self.batchLimit) {
       do throws(StoreError) {
         let attempts = try commit(batch, connection, transaction)
+        if transaction.changesStructure { clock.advance() }
         measured.withLock { $0.note(writes: batch.count, auditEntries: transaction.appendedEntries) }
         let erasure = erase(batch, connection)
         for attempt in attempts { attempt.finish(WriteQueue.Outcome(isErased: erasure == .done)) }

@@ -118,17 +118,17 @@ extension Service {
 }
 
 extension Desk {
-  /// The agent that a bearer key names. Within one snapshot the answer is remembered.
+  /// The agent that a bearer key names. The answer is remembered while nothing changes that says who may do what.
   package func authenticateAgent(_ token: [UInt8], address: String) throws(ScopedFailure) -> AgentCaller {
     let authenticator = AgentAuthenticator(service: service, store: reader)
-    guard let snapshot = reader.snapshot else { return try authenticator.caller(token, address: address) }
+    guard let structure = reader.structure else { return try authenticator.caller(token, address: address) }
     let digest = SHA256.digest(token)
-    if let known = memory.caller(digest, in: snapshot, now: service.now()) {
+    if let known = memory.caller(digest, in: structure, now: service.now()) {
       guard known.networks.allow(address) else { throw ScopedFailure(code: .unauthenticated) }
       return known
     }
     let caller = try authenticator.caller(token, address: address)
-    memory.remember(caller, by: digest, in: snapshot)
+    memory.remember(caller, by: digest, in: structure)
     return caller
   }
 }

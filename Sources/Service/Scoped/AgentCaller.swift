@@ -21,7 +21,7 @@ package struct AgentCaller: Sendable {
   package let maxUses: Int64?
   /// Of the key, and of the key it came from: each must hold the client's address.
   let networks: [[Network]]
-  /// When something of all this ends by itself: until then, and within one snapshot, it holds.
+  /// When something of all this ends by itself: until then, and while the structure stands, it holds.
   let validUntil: Int64?
 
   package var tenant: String { principal.tenant }
