@@ -57,16 +57,17 @@ internal import CSQLite
     try set("PRAGMA secure_delete=ON", reading: "PRAGMA secure_delete", expecting: "1")
     try set("PRAGMA temp_store=MEMORY", reading: "PRAGMA temp_store", expecting: "2")
     try set("PRAGMA mmap_size=0", reading: "PRAGMA mmap_size", expecting: "0")
-    // In KiB. Every thread that reads has a connection; what it does not keep, the system's page cache has.
-    try set("PRAGMA cache_size=-1024", reading: "PRAGMA cache_size", expecting: "-1024")
+    // The caches are in KiB. Every thread that reads has a connection; what it does not keep, the system's page cache has.
     switch role {
     case .writer:
+      try set("PRAGMA cache_size=-1024", reading: "PRAGMA cache_size", expecting: "-1024")
       try set("PRAGMA wal_autocheckpoint=2000", reading: "PRAGMA wal_autocheckpoint", expecting: "2000")
     case .reader:
+      try set("PRAGMA cache_size=-512", reading: "PRAGMA cache_size", expecting: "-512")
       // Two checkpointers can corrupt the file in SQLite before 3.51.3 (the WAL-reset race).
       try set("PRAGMA wal_autocheckpoint=0", reading: "PRAGMA wal_autocheckpoint", expecting: "0")
       try set("PRAGMA query_only=ON", reading: "PRAGMA query_only", expecting: "1")
-    case .maker: break
+    case .maker: try set("PRAGMA cache_size=-1024", reading: "PRAGMA cache_size", expecting: "-1024")
     }
   }
 
