@@ -2,6 +2,7 @@
 #include "CShim.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -26,6 +27,8 @@ uint32_t shim_filesystem_type(const char *path) {
 void shim_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 
 int shim_forbid_dumps(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
+
+void shim_limit_heaps(int count) { mallopt(M_ARENA_MAX, count); }
 
 int shim_raise_limits(void) {
   struct rlimit none = {0, 0};

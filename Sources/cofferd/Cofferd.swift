@@ -153,6 +153,7 @@ struct Server {
     let prefix = configuration.webURL.map { PathPrefix(url: $0.value) }
     let conversations = try conversationGateway()
     let threads = configuration.threads.value == 0 ? Processors.count : configuration.threads.value
+    Heap.share(beside: threads)
     let responder = try Responder(
       threads: threads, listeners: try listeners(), meter: meter, observer: ReplyWriter(log, patterns: meter.patterns)
     ) {

@@ -22,6 +22,9 @@ void shim_name_thread(const char *name);
 /// No core file, no ptrace by others, /proc/self owned by root. 0 when done.
 int shim_forbid_dumps(void);
 
+/// Threads share that many heaps at most (mallopt(3), M_ARENA_MAX).
+void shim_limit_heaps(int count);
+
 /// No core files; as many descriptors as the hard limit lets. 0 when done.
 int shim_raise_limits(void);
 
