@@ -63,7 +63,8 @@ struct SnapshotMemory {
   func field(_ name: KnownField.Name) -> KnownField? { fields[name] }
 
   mutating func remember(_ known: KnownField, as name: KnownField.Name) {
-    guard known.field.sealed.count <= Self.maximumEnvelope else { return }
+    guard !known.isRemembered, known.field.sealed.count <= Self.maximumEnvelope else { return }
+    known.isRemembered = true
     if fields.count >= Self.maximumFields, fields[name] == nil { fields = [:] }
     fields[name] = known
   }
@@ -89,8 +90,9 @@ struct SnapshotMemory {
   }
 }
 
-/// The current version of an encrypted field: a sealed envelope, of which no key is here.
-struct KnownField {
+/// The current version of an encrypted field: a sealed envelope, of which no key is here. Shared, and of one thread alone: its rows
+/// are not copied for each request.
+final class KnownField {
   struct Name: Hashable {
     let place: ScopeKey
     let secretID: String
@@ -103,6 +105,12 @@ struct KnownField {
   var snapshot: UInt64?
   /// Of the key that sealed it, once checked.
   var dataKey: DataKeyRow?
+  fileprivate var isRemembered = false
+
+  init(secret: ScopedSecretRow, field: FieldRow) {
+    self.secret = secret
+    self.field = field
+  }
 }
 
 extension KnownField.Name {

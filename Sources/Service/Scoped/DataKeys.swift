@@ -64,9 +64,9 @@ extension Desk {
         _ = try service.verified(secret, in: reader)
         throw ScopedFailure(code: .fieldNotFound)
       }
-      var known = try checked(secret, current, name)
+      let known = try checked(secret, current, name)
       let wrapped = WrappedDataKey(bytes: bytes)
-      let backed = try wrapped.flatMap { try backedVersion($0.id, &known) }
+      let backed = try wrapped.flatMap { try backedVersion($0.id, known) }
       if current.sensitivity == Sensitivity.encrypted.rawValue { memory.remember(known, as: name) }
       guard current.sensitivity == Sensitivity.encrypted.rawValue || backed != nil else { throw ScopedFailure(code: .fieldNotEncrypted) }
       guard let wrapped else { throw refused(.invalidDataKey, action, origin, "format") }
@@ -81,7 +81,7 @@ extension Desk {
   }
 
   /// The version of this very field that the key backs, when it is the current one or still retained.
-  private func backedVersion(_ id: [UInt8], _ known: inout KnownField) throws -> UInt64? {
+  private func backedVersion(_ id: [UInt8], _ known: KnownField) throws -> UInt64? {
     let (secret, current) = (known.secret, known.field)
     guard let row = try reader.dataKey(tenant: current.tenant, id: id) else { return nil }
     if row != known.dataKey { known.dataKey = try service.verified(row, in: reader) }

@@ -113,7 +113,8 @@ extension Desk {
         _ = try service.verified(secret, in: reader)
         throw ScopedFailure(code: .fieldNotFound)
       }
-      var known = try checked(secret, field, name)
+      let known = try checked(secret, field, name)
+      var view = known.view
       if let version, version != field.version {
         guard version > 0,
           let earlier = try reader.fieldVersion(
@@ -121,17 +122,17 @@ extension Desk {
           earlier.state == .retained
         else { throw ScopedFailure(code: .versionNotFound) }
         field = try service.verified(earlier, in: reader)
-        known.view = nil
+        view = nil
       }
       let tag = secret.tag(of: field)
       if let ifNoneMatch, ifNoneMatch.matches(Array(tag.utf8)) { return .notModified(tag: tag) }
-      let view = try known.view ?? service.view(field, of: secret, content: try service.content(of: field, of: secret, in: reader))
-      if field == known.field { remember(known, as: name, with: view) }
+      let shown = try view ?? service.view(field, of: secret, content: try service.content(of: field, of: secret, in: reader))
+      if field == known.field { remember(known, as: name, with: shown) }
       alert(secret, action, caller, origin)
       let event = AuditEvent(
         action.name, in: action.scope, subject: secret.secretID, field: field.fieldKey, revision: secret.revision,
         details: AuditDetails(origin).with(fieldVersion: field.version).text)
-      return .read(view, exposure: view.sensitivity == .plaintext ? event : nil)
+      return .read(shown, exposure: shown.sensitivity == .plaintext ? event : nil)
     }
   }
 
@@ -143,15 +144,12 @@ extension Desk {
   /// The rows of a field with their MACs checked, here or before.
   func checked(_ secret: ScopedSecretRow, _ field: FieldRow, _ name: KnownField.Name) throws(ServiceError) -> KnownField {
     if let known = memory.field(name), known.secret == secret, known.field == field { return known }
-    return KnownField(
-      secret: try service.verified(secret, in: reader), field: try service.verified(field, in: reader), view: nil, snapshot: nil,
-      dataKey: nil)
+    return KnownField(secret: try service.verified(secret, in: reader), field: try service.verified(field, in: reader))
   }
 
   private func remember(_ known: KnownField, as name: KnownField.Name, with view: FieldView) {
     // What is answered from memory raises no alert.
     guard view.sensitivity == .encrypted, !known.secret.isCanary else { return }
-    var known = known
     known.view = view
     known.snapshot = reader.snapshot
     memory.remember(known, as: name)
