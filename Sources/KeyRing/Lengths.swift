@@ -13,8 +13,11 @@ struct LengthPrefixed {
   }
 
   mutating func append(_ text: String) {
-    append(UInt32(truncatingIfNeeded: text.utf8.count))
-    bytes.append(contentsOf: text.utf8)
+    var text = text
+    text.withUTF8 { part in
+      append(UInt32(truncatingIfNeeded: part.count))
+      unsafe bytes.append(contentsOf: part)
+    }
   }
 
   mutating func append(_ text: StaticString) {
@@ -23,16 +26,8 @@ struct LengthPrefixed {
   }
 
   /// Without a length: the width is fixed.
-  mutating func append(_ number: UInt32) { appendBigEndian(UInt64(number), bytes: 4) }
-  mutating func append(_ number: UInt64) { appendBigEndian(number, bytes: 8) }
-
-  private mutating func appendBigEndian(_ number: UInt64, bytes count: Int) {
-    var shift = count * 8
-    while shift > 0 {
-      shift -= 8
-      bytes.append(UInt8(truncatingIfNeeded: number >> UInt64(shift)))
-    }
-  }
+  mutating func append(_ number: UInt32) { unsafe withUnsafeBytes(of: number.bigEndian) { unsafe bytes.append(contentsOf: $0) } }
+  mutating func append(_ number: UInt64) { unsafe withUnsafeBytes(of: number.bigEndian) { unsafe bytes.append(contentsOf: $0) } }
 
   mutating func appendRaw(_ raw: [UInt8]) { bytes.append(contentsOf: raw) }
 }

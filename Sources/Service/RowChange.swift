@@ -50,11 +50,16 @@ extension AuditEvent {
   var storedDetails: String {
     guard !rows.isEmpty else { return details }
     let members = rows.map { change in
-      let name = String(decoding: JSONValue.string(JSONString(change.place)).serialized(), as: UTF8.self)
-      return name + ":" + (change.state.map { "[\($0.incarnation),\($0.version)]" } ?? "null")
+      Self.quoted(change.place) + ":" + (change.state.map { "[\($0.incarnation),\($0.version)]" } ?? "null")
     }
     let start = details.isEmpty || details == "{}" ? "{" : details.dropLast() + ","
     return start + "\"rows\":{" + members.joined(separator: ",") + "}}"
+  }
+
+  /// As JSON; hardly a place has anything to escape.
+  private static func quoted(_ place: String) -> String {
+    let isPlain = place.utf8.allSatisfy { (0x20...0x7E).contains($0) && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }
+    return isPlain ? "\"\(place)\"" : String(decoding: JSONValue.string(JSONString(place)).serialized(), as: UTF8.self)
   }
 
   /// The rows in an entry's details; none when there are none.

@@ -5,6 +5,7 @@ enum MediaType {
 
   /// True for `application/json` and `application/*+json`, with or without parameters (spec section 1.1).
   static func isJSON(_ value: [UInt8]) -> Bool {
+    if value.elementsEqual("application/json".utf8) { return true }
     let essence = value.prefix { $0 != UInt8(ascii: ";") }
     let text = String(decoding: essence, as: UTF8.self).lowercased()
     let trimmed = text.split(whereSeparator: { $0 == " " || $0 == "\t" })
