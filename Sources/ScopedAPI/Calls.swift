@@ -74,7 +74,7 @@ extension ScopedAPI {
       service.record(event, by: call.caller.principal, requestID: call.request.id) { result in
         switch result {
         case .success: send(response)
-        case .failure: send(Failure.response(Refusal(.unavailable), call.request, at: service.now()))
+        case .failure(let error): send(Failure.response(ScopedFailure(error).refusal, call.request, at: service.now()))
         }
       }
     }

@@ -22,7 +22,7 @@ extension ScopedAPI {
   }
 
   private static func response(_ offer: DataKeyOffer, _ call: Call, at now: Int64) -> Response {
-    var writer = JSONWriter(reserving: 2048)
+    var writer = JSONWriter(reserving: 768)
     writer.appendRaw("{\"data\":{\"plaintextKey\":")
     writer.appendBase64(offer.key)
     writer.appendRaw(",\"dataKeyCiphertext\":")

@@ -9,7 +9,7 @@ struct SnapshotMemory {
   /// Longer documents are made anew each time: the memory of a thread stays below 4 MiB.
   private static let maximumBody = 64 << 10
   private static let maximumFields = 256
-  /// Bytes; with the number of fields it bounds their memory at 2 MiB.
+  /// Bytes; with the number of fields it bounds their memory, as stored and as rendered, at 3 MiB.
   private static let maximumEnvelope = 4 << 10
   /// A token tells when it was made; it shall not be older than this, in milliseconds.
   private static let tokenAge: Int64 = 60_000

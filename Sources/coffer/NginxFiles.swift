@@ -46,10 +46,10 @@ struct NginxFiles {
     return """
       \(user)daemon off;
       worker_processes auto;
-      worker_rlimit_nofile 40000;
+      worker_rlimit_nofile \(descriptors);
       pid \(run)/nginx.pid;
       error_log stderr warn;
-      events { worker_connections 16384; }
+      events { worker_connections \(min(16_384, descriptors / 2)); }
       http {
         client_body_temp_path \(run)/nginx-body;
         fastcgi_temp_path \(run)/nginx-fastcgi;
@@ -67,6 +67,14 @@ struct NginxFiles {
 
       """
   }
+
+  /// Two for each connection, and room, as far as this process may go: nginx would complain of more at each start.
+  private var descriptors: Int {
+    var limit = rlimit()
+    guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return Self.enoughDescriptors }
+    return Int(clamping: min(limit.rlim_max, rlim_t(Self.enoughDescriptors)))
+  }
+  private static let enoughDescriptors = 40_000
 
   private var lookupServer: String {
     guard let lookups else { return "" }

@@ -15,7 +15,7 @@ package struct ScopedFailure: Error, Sendable {
   package init(code: ErrorCode) { self.init(Refusal(code)) }
 
   /// The one mapping from the other use cases' failures.
-  init(_ error: ServiceError) {
+  package init(_ error: ServiceError) {
     switch error {
     case .unauthenticated: self.init(code: .unauthenticated)
     case .forbidden: self.init(code: .capabilityMissing)

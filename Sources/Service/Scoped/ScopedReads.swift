@@ -151,6 +151,7 @@ extension Desk {
     // What is answered from memory raises no alert.
     guard view.sensitivity == .encrypted, !known.secret.isCanary else { return }
     known.view = view
+    known.view?.rendering = Rendering()
     known.snapshot = reader.snapshot
     memory.remember(known, as: name)
   }

@@ -1,6 +1,7 @@
 internal import KeyRing
 package import Model
 internal import Store
+internal import Threads
 
 /// A secret of the scoped dialect as it is shown, with or without what its fields hold.
 package struct SecretView: Sendable {
@@ -30,6 +31,21 @@ package struct FieldView: Sendable {
   /// nil where only metadata is shown.
   package let content: FieldContent?
   package let tag: String
+  /// Of a view that is shown again and again; nil otherwise.
+  package var rendering: Rendering?
+}
+
+/// What a view looks like on the wire, made when it is first shown. Of sealed envelopes alone: nothing else may be kept.
+package final class Rendering: Sendable {
+  private let bytes = Locked<[UInt8]?>(nil)
+
+  package func bytes(_ render: () -> [UInt8]) -> [UInt8] {
+    bytes.withLock { bytes in
+      let made = bytes ?? render()
+      bytes = made
+      return made
+    }
+  }
 }
 
 /// The answer of a read that may be conditional.
