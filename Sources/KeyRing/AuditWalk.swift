@@ -66,7 +66,7 @@ package struct AuditWalk {
     guard firstBad == nil else { return false }
     let expected = AuditLink.hash(fields, after: last.hash)
     let next = last.sequence + 1
-    guard fields.sequence == UInt64(bitPattern: next), Self.equal(expected, hash), isGenuine(mac, of: expected, at: next) else {
+    guard fields.sequence == UInt64(bitPattern: next), constantTimeEqual(expected, hash), isGenuine(mac, of: expected, at: next) else {
       firstBad = next
       return false
     }
@@ -88,7 +88,7 @@ package struct AuditWalk {
   package var markIsCut: Bool { mark.map { $0.sequence < checkpoint?.sequence ?? 0 } ?? false }
 
   private mutating func compare(_ mark: AuditMark?) {
-    guard firstBad == nil, let mark, mark.sequence == last.sequence, !Self.equal(mark.hash, last.hash) else { return }
+    guard firstBad == nil, let mark, mark.sequence == last.sequence, !constantTimeEqual(mark.hash, last.hash) else { return }
     firstBad = mark.sequence
   }
 
@@ -97,7 +97,4 @@ package struct AuditWalk {
     return roots.verify(auditMAC: mac, of: hash)
   }
 
-  private static func equal(_ left: [UInt8], _ right: [UInt8]) -> Bool {
-    constantTimeEqual(unsafe left.span.bytes, unsafe right.span.bytes)
-  }
 }

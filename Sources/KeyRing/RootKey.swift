@@ -9,7 +9,7 @@ package struct RootKey: Sendable {
   package let id: String
   let key: SecretBytes
   /// Of rows that hang on this key.
-  package let rowProof: RowProof
+  let rowProof: RowProof
   private let auditKey: SecretBytes
   /// Signs where lists go on.
   package let cursorKey: CursorKey
@@ -39,7 +39,7 @@ package struct RootKey: Sendable {
 
   package func verifies(keyCheck: [UInt8], storeID: [UInt8]) -> Bool {
     guard let expected = try? self.keyCheck(storeID: storeID) else { return false }
-    return constantTimeEqual(unsafe expected.span.bytes, unsafe keyCheck.span.bytes)
+    return constantTimeEqual(expected, keyCheck)
   }
 
   /// MAC of a tenant's or a key's row, 32 bytes.

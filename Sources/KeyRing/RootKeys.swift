@@ -21,12 +21,12 @@ package struct RootKeys: Sendable {
   package func verify(rowMAC mac: [UInt8], of parts: [MACPart]) throws(CipherError) -> Bool { try rowProofs.verify(mac, of: parts) }
 
   func verify(auditMAC mac: [UInt8], of hash: [UInt8]) -> Bool {
-    (try? anyone { key throws(CipherError) in Self.equal(try key.auditMAC(hash), mac) }) ?? false
+    (try? anyone { key throws(CipherError) in constantTimeEqual(try key.auditMAC(hash), mac) }) ?? false
   }
 
   /// Whether `bytes` is what one of them makes.
   func made(_ bytes: [UInt8], _ make: (RootKey) throws(CipherError) -> [UInt8]) -> Bool {
-    (try? anyone { key throws(CipherError) in Self.equal(try make(key), bytes) }) ?? false
+    (try? anyone { key throws(CipherError) in constantTimeEqual(try make(key), bytes) }) ?? false
   }
 
   private func anyone(_ holds: (RootKey) throws(CipherError) -> Bool) throws(CipherError) -> Bool {
@@ -35,7 +35,4 @@ package struct RootKeys: Sendable {
     return try holds(other)
   }
 
-  private static func equal(_ left: [UInt8], _ right: [UInt8]) -> Bool {
-    constantTimeEqual(unsafe left.span.bytes, unsafe right.span.bytes)
-  }
 }

@@ -3,11 +3,11 @@ internal import SecretMemory
 
 /// Makes and checks the MACs of tenants', keys' and the structure's rows. It opens nothing, and no other key follows from it: a
 /// process that has dropped its root key may keep it.
-package struct RowProof: Sendable {
+struct RowProof: Sendable {
   let key: SecretBytes
 
   /// 32 bytes.
-  package func mac(_ parts: [MACPart]) throws(CipherError) -> [UInt8] { try HMACSHA256.code(for: MACPart.message(parts), key: key) }
+  func mac(_ parts: [MACPart]) throws(CipherError) -> [UInt8] { try HMACSHA256.code(for: MACPart.message(parts), key: key) }
 }
 
 /// The proofs of the root keys that a process works with, in the order of `RootKeys`.
@@ -24,7 +24,6 @@ package struct RowProofs: Sendable {
   }
 
   private func holds(_ mac: [UInt8], _ message: [UInt8], _ proof: RowProof) throws(CipherError) -> Bool {
-    let expected = try HMACSHA256.code(for: message, key: proof.key)
-    return constantTimeEqual(unsafe expected.span.bytes, unsafe mac.span.bytes)
+    constantTimeEqual(try HMACSHA256.code(for: message, key: proof.key), mac)
   }
 }

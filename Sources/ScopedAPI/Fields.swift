@@ -15,21 +15,14 @@ extension ScopedAPI {
   }
 
   func response(_ view: FieldView, resolution: (from: Grant, shadowed: [EffectiveCandidate])?, _ call: Call) -> Response {
-    var writer: JSONWriter
-    if let rendering = view.rendering {
-      let members = rendering.bytes {
-        var writer = JSONWriter(reserving: view.room)
-        writer.append(view, withEnvelope: true)
-        return writer.bytes
-      }
-      writer = JSONWriter(reserving: members.count + 192)
-      writer.appendRaw("{\"data\":{")
-      writer.bytes += members
-    } else {
-      writer = JSONWriter(reserving: 512 + view.room)
-      writer.appendRaw("{\"data\":{")
+    let members = view.rendering?.bytes {
+      var writer = JSONWriter(reserving: view.room)
       writer.append(view, withEnvelope: true)
+      return writer.bytes
     }
+    var writer = JSONWriter(reserving: members.map { $0.count + 192 } ?? 512 + view.room)
+    writer.appendRaw("{\"data\":{")
+    if let members { writer.bytes += members } else { writer.append(view, withEnvelope: true) }
     if let resolution { Wire.appendResolution(resolution.from, resolution.shadowed, to: &writer) }
     writer.appendRaw("}")
     Wire.finish(&writer, call.request, at: service.now())

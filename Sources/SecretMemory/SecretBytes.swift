@@ -92,6 +92,11 @@ package func constantTimeEqual(_ left: RawSpan, _ right: RawSpan) -> Bool {
   }
 }
 
+/// The same of arrays.
+package func constantTimeEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+  unsafe constantTimeEqual(left.span.bytes, right.span.bytes)
+}
+
 extension SecretBytes: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
   package var description: String { "<secret, \(count) bytes>" }
   package var debugDescription: String { description }

@@ -1,6 +1,7 @@
 internal import Ciphers
 internal import Glibc
 package import KeyRing
+internal import SecretMemory
 internal import Store
 
 /// The form of a backup: the store as one file, and behind it 64 bytes that only the root key can make.

@@ -17,12 +17,7 @@ struct KeyMaker {
   let now: @Sendable () -> Int64
 
   func insertTenant(id: String, name: String, in transaction: any StoreTransaction) throws {
-    let kek = try TenantKEK.generate(tenant: id, version: 1)
-    let root = try vault.root
-    try transaction.insert(
-      KEKRow(
-        tenant: id, version: 1, kekID: kek.id, rootKeyID: root.id, wrapped: try kek.wrapped(by: root), createdAt: now(),
-        wrapsReserved: 0))
+    try transaction.insert(vault.newKEK(tenant: id, version: 1, at: now()))
     var row = TenantRow(id: id, name: name, createdAt: now(), activeKEKVersion: 1, mac: [])
     row.mac = try vault.mac(of: row)
     try transaction.insert(row)

@@ -101,7 +101,3 @@ extension Vault {
     } catch { throw .unreadable }
   }
 }
-
-func constantTimeEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
-  unsafe SecretMemory.constantTimeEqual(left.span.bytes, right.span.bytes)
-}

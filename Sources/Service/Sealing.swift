@@ -25,14 +25,16 @@ extension Service {
     } catch { throw ServiceError(error) }
     return try vault.keys(tenant: tenant, version: version, in: transaction)
   }
+}
 
+extension Vault {
   /// A fresh KEK for `tenant`, wrapped by the root key.
-  func newKEK(tenant: String, version: UInt32) throws(ServiceError) -> KEKRow {
-    let root = try vault.root
+  func newKEK(tenant: String, version: UInt32, at now: Int64) throws(ServiceError) -> KEKRow {
+    let root = try root
     do {
       let kek = try TenantKEK.generate(tenant: tenant, version: version)
       return KEKRow(
-        tenant: tenant, version: version, kekID: kek.id, rootKeyID: root.id, wrapped: try kek.wrapped(by: root), createdAt: now(),
+        tenant: tenant, version: version, kekID: kek.id, rootKeyID: root.id, wrapped: try kek.wrapped(by: root), createdAt: now,
         wrapsReserved: 0)
     } catch { throw .internalFailure }
   }

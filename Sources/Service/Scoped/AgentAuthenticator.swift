@@ -1,6 +1,7 @@
 internal import Ciphers
 internal import KeyRing
 internal import Model
+internal import SecretMemory
 internal import Store
 
 /// From a bearer key to an agent: the one place that decides who a caller of the scoped dialect is.

@@ -1,5 +1,6 @@
 internal import Ciphers
 internal import KeyRing
+internal import SecretMemory
 
 /// Where a list goes on: opaque to its reader, signed by the server, and good for the same question only (scoped spec, section 1.3).
 package struct Cursor: Sendable {

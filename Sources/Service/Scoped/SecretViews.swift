@@ -1,5 +1,6 @@
 internal import KeyRing
 package import Model
+internal import SecretMemory
 internal import Store
 internal import Threads
 

@@ -91,7 +91,7 @@ extension Service {
   ) throws(ServiceError) -> KEKRow {
     var owner = tenant
     do {
-      let row = try newKEK(tenant: owner.id, version: owner.activeKEKVersion + 1)
+      let row = try vault.newKEK(tenant: owner.id, version: owner.activeKEKVersion + 1, at: now())
       owner.activeKEKVersion = row.version
       owner.mac = try vault.mac(of: owner)
       try transaction.insert(row)
