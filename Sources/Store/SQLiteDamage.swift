@@ -9,6 +9,8 @@ extension SQLiteConnection {
     let found = Set(try Schema.parts(of: self))
     lines += expected.subtracting(found).sorted().map { "missing or changed: \(Self.title($0))" }
     lines += found.subtracting(expected).sorted().map { "not made by Coffer: \(Self.title($0))" }
+    guard found == expected else { return lines }
+    lines += try tenantsWithDamagedAuditRuns().map { "the index of the audit chain of \($0) does not fit its entries" }
     return lines
   }
 

@@ -274,19 +274,6 @@ extension SQLiteReading {
         createdAt: row.integer(6))
     }
   }
-
-  func auditEntries(_ place: ScopeKey, secret: String, before sequence: Int64, limit: Int) throws(StoreError) -> [AuditRow] {
-    try connection.prepare(
-      """
-      SELECT tenant, sequence, at, actor_type, actor_id, key_id, action, scope, scope_id, secret_id, field_key, revision, outcome,
-        request_id, details, hash, mac FROM audit
-      WHERE tenant = ?1 AND scope = ?2 AND scope_id = ?3 AND secret_id = ?4 AND sequence < ?5 AND scope <> ''
-      ORDER BY sequence DESC LIMIT ?6
-      """
-    ).all(
-      .text(place.tenant), .text(place.scope), .text(place.scopeID), .text(secret), .integer(sequence), .integer(Int64(limit)),
-      read: AuditRow.init)
-  }
 }
 
 extension TeamRow {

@@ -202,10 +202,12 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
       .text(row.outcome), .text(row.requestID), .text(row.details), .blob(row.hash), .blob(row.mac))
     heads[row.tenant] = AuditHead(sequence: row.sequence, at: row.at, hash: row.hash)
     appendedEntries += 1
+    try connection.noteAudit(tenant: row.tenant, through: row.sequence)
   }
 
   func trimAudit(tenant: String, through sequence: Int64, checkpoint: [UInt8]) throws(StoreError) {
     try connection.prepare("DELETE FROM audit WHERE tenant = ?1 AND sequence <= ?2").run(.text(tenant), .integer(sequence))
+    try connection.trimAuditRuns(tenant: tenant, through: sequence)
     try setAuditCheckpoint(tenant: tenant, checkpoint)
   }
 

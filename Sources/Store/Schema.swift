@@ -4,8 +4,25 @@ enum Schema {
   static let applicationID: Int64 = 0x436F_6672
   static let version = steps.count
 
-  static let steps: [StaticString] = [
-    """
+  /// What one step does.
+  struct Step: Sendable {
+    let statements: StaticString
+    /// What statements cannot say, after them.
+    var work: (@Sendable (SQLiteConnection) throws(StoreError) -> Void)?
+
+    init(_ statements: StaticString, _ work: (@Sendable (SQLiteConnection) throws(StoreError) -> Void)? = nil) {
+      self.statements = statements
+      self.work = work
+    }
+  }
+
+  static let steps: [Step] = [
+    Step(foundation), Step(scopedDialect), Step(newestVersionsLast), Step(canaries),
+    Step(auditRuns) { (connection) throws(StoreError) in try connection.makeAuditRuns() },
+  ]
+
+  /// Step 1.
+  private static let foundation: StaticString = """
     CREATE TABLE records (
       name TEXT PRIMARY KEY,
       value BLOB NOT NULL
@@ -94,11 +111,7 @@ enum Schema {
       mac BLOB NOT NULL,
       PRIMARY KEY (tenant, sequence)
     ) STRICT, WITHOUT ROWID;
-    """,
-    scopedDialect,
-    newestVersionsLast,
-    canaries,
-  ]
+    """
 
   /// What goes with a tenant. A table with rows of tenants belongs here, unless it is the audit chain.
   static let tenantDeletions: [StaticString] = [
@@ -121,12 +134,15 @@ enum Schema {
   ]
 
   /// Brings the file to the version of `steps`, all of them in one transaction. A newer file is refused untouched.
-  static func migrate(_ connection: SQLiteConnection, through steps: [StaticString] = steps) throws(StoreError) {
+  static func migrate(_ connection: SQLiteConnection, through steps: [Step] = steps) throws(StoreError) {
     let found = try check(connection, knowing: steps.count)
     guard found < steps.count else { return }
     try connection.execute("BEGIN IMMEDIATE")
     do throws(StoreError) {
-      for step in steps[found...] { try connection.executeScript(step) }
+      for step in steps[found...] {
+        try connection.executeScript(step.statements)
+        try step.work?(connection)
+      }
       try connection.executeScript("PRAGMA application_id=1131374194")
       try connection.setUserVersion(steps.count)
       try connection.execute("COMMIT")

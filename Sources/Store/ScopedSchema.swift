@@ -180,4 +180,18 @@ extension Schema {
       PRIMARY KEY (tenant, place)
     ) STRICT, WITHOUT ROWID;
     """
+
+  /// Step 5: histories find their entries by runs (`AuditRun`), no longer by an index of SQLite's.
+  static let auditRuns: StaticString = """
+    DROP INDEX audit_of_secret;
+
+    CREATE TABLE audit_runs (
+      tenant TEXT NOT NULL REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
+      level INTEGER NOT NULL,
+      bucket INTEGER NOT NULL,
+      first INTEGER NOT NULL,
+      marks BLOB NOT NULL,
+      PRIMARY KEY (tenant, level, bucket, first)
+    ) STRICT, WITHOUT ROWID;
+    """
 }

@@ -20,7 +20,7 @@ import Testing
 @Suite struct SchemaTests {
   private let directory = TemporaryDirectory()
   private var path: String { directory.path + "/coffer.db" }
-  private static let next: [StaticString] = Schema.steps + ["CREATE TABLE later (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID"]
+  private static let next: [Schema.Step] = Schema.steps + [Schema.Step("CREATE TABLE later (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID")]
 
   private func version(_ connection: SQLiteConnection) throws -> Int64? {
     try connection.prepare("PRAGMA user_version").first { $0.integer(0) }
@@ -46,7 +46,7 @@ import Testing
     let connection = try SQLiteConnection(path: path, role: .writer)
     try Schema.migrate(connection)
     let before = try Schema.parts(of: connection)
-    #expect(throws: StoreError.self) { try Schema.migrate(connection, through: Self.next + ["CREATE TABLE records (x)"]) }
+    #expect(throws: StoreError.self) { try Schema.migrate(connection, through: Self.next + [Schema.Step("CREATE TABLE records (x)")]) }
     #expect(try version(connection) == Int64(Schema.version))
     #expect(try Schema.parts(of: connection) == before)
   }

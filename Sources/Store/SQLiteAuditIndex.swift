@@ -1,0 +1,225 @@
+// The runs of the audit chains in the file: how they come, how a history reads them, and whether they fit the chains.
+
+extension AuditRun.Level {
+  fileprivate var number: SQLiteStatement.Value { .integer(rawValue) }
+}
+
+extension SQLiteConnection {
+  /// To be called in the transaction of every audit entry, after it.
+  func noteAudit(tenant: String, through sequence: Int64) throws(StoreError) {
+    guard (sequence + 1) % AuditRun.Level.short.span == 0 else { return }
+    let first = AuditRun.Level.short.first(for: sequence)
+    try insert(AuditRun.rows(of: try auditMarks(tenant: tenant, .short, from: first), .short, from: first), tenant: tenant)
+    if (sequence + 1) % AuditRun.Level.merged.span == 0 {
+      try merge(tenant: tenant, from: AuditRun.Level.merged.first(for: sequence))
+    }
+  }
+
+  /// Puts the short runs of one merged run together.
+  private func merge(tenant: String, from first: Int64) throws(StoreError) {
+    var marks: [AuditRun.Mark] = []
+    for run in try shortRuns(tenant: tenant, from: first) { marks += run.marks.map { $0.moved(by: run.first - first) } }
+    try prepare("DELETE FROM audit_runs WHERE tenant = ?1 AND level = ?2 AND bucket = 0 AND first >= ?3")
+      .run(.text(tenant), AuditRun.Level.short.number, .integer(first))
+    try insert(AuditRun.rows(of: marks.sorted(), .merged, from: first), tenant: tenant)
+  }
+
+  private func insert(_ rows: [AuditRun], tenant: String) throws(StoreError) {
+    for row in rows {
+      try prepare("INSERT INTO audit_runs (tenant, level, bucket, first, marks) VALUES (?1, ?2, ?3, ?4, ?5)")
+        .run(.text(tenant), row.level.number, .integer(row.bucket), .integer(row.first), .blob(row.bytes))
+    }
+  }
+
+  /// What the entries themselves say, in ascending order.
+  private func auditMarks(tenant: String, _ level: AuditRun.Level, from first: Int64) throws(StoreError) -> [AuditRun.Mark] {
+    try prepare(
+      """
+      SELECT sequence, scope, scope_id, secret_id FROM audit
+      WHERE tenant = ?1 AND sequence >= ?2 AND sequence < ?3 AND scope <> ''
+      """
+    ).all(.text(tenant), .integer(first), .integer(first + level.span)) { row in
+      AuditRun.Mark(AuditRun.hash(row.text(1), row.text(2), row.text(3)), distance: row.integer(0) - first)
+    }.sorted()
+  }
+
+  /// The short runs of one merged run.
+  private func shortRuns(tenant: String, from first: Int64) throws(StoreError) -> [AuditRun] {
+    let found = try prepare(
+      "SELECT first, marks FROM audit_runs WHERE tenant = ?1 AND level = ?2 AND bucket = 0 AND first >= ?3 AND first < ?4 ORDER BY first"
+    ).all(.text(tenant), AuditRun.Level.short.number, .integer(first), .integer(first + AuditRun.Level.merged.span)) { row in
+      AuditRun.marks(row.blob(1)).map { AuditRun(level: .short, bucket: 0, first: row.integer(0), marks: $0) }
+    }
+    return try found.map { (run) throws(StoreError) in try Self.intact(run) }
+  }
+
+  private static func intact<T>(_ read: T?) throws(StoreError) -> T {
+    guard let read else { throw .corrupt }
+    return read
+  }
+
+  /// Forgets the runs of entries that are no more. The first run that is left may tell of some of them.
+  func trimAuditRuns(tenant: String, through sequence: Int64) throws(StoreError) {
+    for level in AuditRun.Level.allCases {
+      try prepare("DELETE FROM audit_runs WHERE tenant = ?1 AND level = ?2 AND first <= ?3")
+        .run(.text(tenant), level.number, .integer(sequence + 1 - level.span))
+    }
+  }
+
+  /// Makes the runs of a file that has none.
+  func makeAuditRuns() throws(StoreError) {
+    for chain in try auditChains() {
+      var last = AuditRun.Level.short.first(for: chain.oldest) + AuditRun.Level.short.span - 1
+      while last <= chain.newest {
+        try noteAudit(tenant: chain.tenant, through: last)
+        last += AuditRun.Level.short.span
+      }
+    }
+  }
+
+  private struct Chain {
+    let tenant: String
+    let oldest: Int64
+    let newest: Int64
+  }
+
+  /// Those with entries.
+  private func auditChains() throws(StoreError) -> [Chain] {
+    try prepare(
+      """
+      SELECT id, (SELECT min(sequence) FROM audit WHERE tenant = id), (SELECT max(sequence) FROM audit WHERE tenant = id) FROM tenants
+      """
+    ).all { row in row.isNull(1) ? nil : Chain(tenant: row.text(0), oldest: row.integer(1), newest: row.integer(2)) }.compactMap { $0 }
+  }
+
+  // MARK: - Damage
+
+  /// The tenants whose runs are not what the entries of their chain make.
+  func tenantsWithDamagedAuditRuns() throws(StoreError) -> [String] {
+    var rows = try prepare("SELECT count(*) FROM audit_runs").first { $0.integer(0) } ?? 0
+    var damaged: [String] = []
+    let chains = try auditChains()
+    for chain in chains {
+      let (fits, count) = try compareRuns(of: chain)
+      rows -= count
+      if !fits { damaged.append(chain.tenant) }
+    }
+    // Rows that belong to no part of any chain.
+    if rows > 0, damaged.isEmpty {
+      damaged = try prepare("SELECT DISTINCT tenant FROM audit_runs").all { $0.text(0) }
+    }
+    return damaged
+  }
+
+  /// Whether the runs fit the chain, and how many rows were compared.
+  private func compareRuns(of chain: Chain) throws(StoreError) -> (fits: Bool, rows: Int64) {
+    var (fits, rows) = (true, Int64(0))
+    var first = AuditRun.Level.merged.first(for: chain.oldest)
+    while first <= chain.newest {
+      let marks = try auditMarks(tenant: chain.tenant, .merged, from: first)
+      let isMerged = first + AuditRun.Level.merged.span - 1 <= chain.newest
+      let expected =
+        isMerged ? AuditRun.rows(of: marks, .merged, from: first) : Self.shortRows(of: marks, from: first, through: chain.newest)
+      let stored = try storedRuns(tenant: chain.tenant, from: first)
+      rows += Int64(stored.count)
+      fits =
+        fits && expected == stored.compactMap { $0.map { Self.withoutTrimmed($0, chain) } }.filter { !$0.marks.isEmpty }
+        && !stored.contains { $0 == nil }
+      first += AuditRun.Level.merged.span
+    }
+    return (fits, rows)
+  }
+
+  private static func shortRows(of marks: [AuditRun.Mark], from first: Int64, through newest: Int64) -> [AuditRun] {
+    let level = AuditRun.Level.short
+    let byRun = Dictionary(grouping: marks) { level.first(for: $0.distance) }
+    return byRun.keys.sorted().filter { first + $0 + level.span - 1 <= newest }.flatMap { start in
+      AuditRun.rows(of: byRun[start, default: []].map { $0.moved(by: -start) }, level, from: first + start)
+    }
+  }
+
+  private static func withoutTrimmed(_ run: AuditRun, _ chain: Chain) -> AuditRun {
+    AuditRun(level: run.level, bucket: run.bucket, first: run.first, marks: run.marks.filter { run.first + $0.distance >= chain.oldest })
+  }
+
+  /// Every row within one merged run, in order; nil for one that cannot be read.
+  private func storedRuns(tenant: String, from first: Int64) throws(StoreError) -> [AuditRun?] {
+    var rows: [AuditRun?] = []
+    for level in AuditRun.Level.allCases {
+      for bucket in 0..<level.buckets {
+        rows += try prepare(
+          "SELECT first, marks FROM audit_runs WHERE tenant = ?1 AND level = ?2 AND bucket = ?3 AND first >= ?4 AND first < ?5 ORDER BY first"
+        ).all(
+          .text(tenant), level.number, .integer(bucket), .integer(first), .integer(first + AuditRun.Level.merged.span)
+        ) { row in
+          AuditRun.marks(row.blob(1))
+            .map { AuditRun(level: level, bucket: bucket, first: row.integer(0), marks: $0) }
+        }
+      }
+    }
+    return rows
+  }
+}
+
+extension SQLiteReading {
+  func auditEntries(_ place: ScopeKey, secret: String, before sequence: Int64, limit: Int) throws(StoreError) -> [AuditRow] {
+    let newest = try auditHead(tenant: place.tenant)?.sequence ?? 0
+    // The first that no run tells of.
+    let end = AuditRun.Level.short.first(for: newest + 1)
+    var found = try newEntries(place, secret, from: end, before: sequence, limit: limit)
+    let hash = AuditRun.hash(place.scope, place.scopeID, secret)
+    for level in AuditRun.Level.allCases {
+      var last = min(end, sequence)
+      while found.count < limit, let run = try marked(hash, level, tenant: place.tenant, before: last) {
+        for marked in run.sequences.reversed() where marked < sequence && found.count < limit {
+          if let row = try entry(marked, of: place, secret) { found.append(row) }
+        }
+        last = run.first
+      }
+    }
+    return found
+  }
+
+  private func newEntries(_ place: ScopeKey, _ secret: String, from first: Int64, before sequence: Int64, limit: Int) throws(StoreError)
+    -> [AuditRow]
+  {
+    try connection.prepare(
+      """
+      SELECT tenant, sequence, at, actor_type, actor_id, key_id, action, scope, scope_id, secret_id, field_key, revision, outcome,
+        request_id, details, hash, mac FROM audit
+      WHERE tenant = ?1 AND sequence >= ?5 AND sequence < ?6 AND secret_id = ?4 AND scope_id = ?3 AND scope = ?2
+      ORDER BY sequence DESC LIMIT ?7
+      """
+    ).all(
+      .text(place.tenant), .text(place.scope), .text(place.scopeID), .text(secret), .integer(first), .integer(sequence),
+      .integer(Int64(limit)), read: AuditRow.init)
+  }
+
+  /// The newest row of a level for that hash which begins before a sequence.
+  private func marked(_ hash: UInt32, _ level: AuditRun.Level, tenant: String, before sequence: Int64) throws(StoreError)
+    -> (first: Int64, sequences: [Int64])?
+  {
+    let found = try connection.prepare(
+      """
+      SELECT first, marks FROM audit_runs WHERE tenant = ?1 AND level = ?2 AND bucket = ?3 AND first < ?4
+      ORDER BY first DESC LIMIT 1
+      """
+    ).first(.text(tenant), level.number, .integer(level.bucket(of: hash)), .integer(sequence)) { row in
+      (row.integer(0), AuditRun.distances(of: hash, in: row.blob(1)))
+    }
+    guard let (first, distances) = found else { return nil }
+    guard let distances else { throw .corrupt }
+    return (first, distances.map { first + $0 })
+  }
+
+  /// nil when the entry tells of another place with the same hash, or was trimmed.
+  private func entry(_ sequence: Int64, of place: ScopeKey, _ secret: String) throws(StoreError) -> AuditRow? {
+    try connection.prepare(
+      """
+      SELECT tenant, sequence, at, actor_type, actor_id, key_id, action, scope, scope_id, secret_id, field_key, revision, outcome,
+        request_id, details, hash, mac FROM audit
+      WHERE tenant = ?1 AND sequence = ?5 AND secret_id = ?4 AND scope_id = ?3 AND scope = ?2
+      """
+    ).first(.text(place.tenant), .text(place.scope), .text(place.scopeID), .text(secret), .integer(sequence), read: AuditRow.init)
+  }
+}
