@@ -92,7 +92,10 @@ package struct HTTPClient: Sendable {
     else { return false }
     // A body makes it POST and HEAD has none: CUSTOMREQUEST then only names the method.
     let isHead = "\(request.method)" == "HEAD"
-    return unsafe coffer_curl_set_number(handle, isHead ? CURLOPT_NOBODY : CURLOPT_HTTPGET, 1) == CURLE_OK
+    // What says that it is too long need not be read. The length that HEAD is told is of what does not come.
+    let limit = isHead ? 0 : options.maximumBody
+    return unsafe coffer_curl_set_size(handle, CURLOPT_MAXFILESIZE_LARGE, limit) == CURLE_OK
+      && coffer_curl_set_number(handle, isHead ? CURLOPT_NOBODY : CURLOPT_HTTPGET, 1) == CURLE_OK
       && (request.body == nil || coffer_curl_set_number(handle, CURLOPT_POST, 1) == CURLE_OK)
       && (isHead || coffer_curl_set_text(handle, CURLOPT_CUSTOMREQUEST, "\(request.method)") == CURLE_OK)
   }
@@ -116,6 +119,7 @@ extension HTTPFailure {
     case CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CERTPROBLEM, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CIPHER:
       self = .notTrusted
     case CURLE_FAILED_INIT, CURLE_OUT_OF_MEMORY: self = .unusable
+    case CURLE_FILESIZE_EXCEEDED: self = .tooLarge
     default: self = .cutOff
     }
   }

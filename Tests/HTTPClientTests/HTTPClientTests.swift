@@ -60,6 +60,7 @@ struct HTTPClientTests {
     arguments: [
       ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", UInt32(0), HTTPFailure.cutOff),
       ("HTTP/1.1 200 OK\r\n\r\n" + String(repeating: "x", count: 1001), 0, .tooLarge),
+      ("HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\nnot read", 0, .tooLarge),
       ("HTTP/1.1 200 OK\r\nX-Long: " + String(repeating: "x", count: 70_000) + "\r\n\r\n", 0, .tooLarge),
       ("SSH-2.0-OpenSSH\r\n", 0, .cutOff),
       ("", 0, .cutOff),
@@ -75,6 +76,13 @@ struct HTTPClientTests {
     try serving("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + String(repeating: "x", count: 1000)) { server in
       let reply = try client(server).send(HTTPRequest("GET", "http://host/"))
       #expect(reply.body.count == 1000)
+    }
+  }
+
+  @Test func theLengthThatHEADIsToldCostsNothing() throws {
+    try serving("HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n") { server in
+      let reply = try client(server).send(HTTPRequest("HEAD", "http://host/"))
+      #expect(reply.field("content-length") == "1001")
     }
   }
 
