@@ -30,7 +30,7 @@ extension Desk {
     guard mode != .plaintext else { return try plaintextSettings(tenant: principal.tenant) }
     let name = SnapshotMemory.View.Name(tenant: principal.tenant, mode: mode)
     let known = memory.view(name, now: service.now())
-    if let known, let snapshot = reader.snapshot, known.snapshot == snapshot {
+    if let known, let contents = reader.contents, known.contents == contents {
       return SettingsView(body: .open(known.body), version: known.version)
     }
     return try settings(name, known: known)
@@ -48,8 +48,8 @@ extension Desk {
   private func settings(_ name: SnapshotMemory.View.Name, known: SnapshotMemory.View?) throws(ServiceError) -> SettingsView {
     let row = try service.settingsRow(tenant: name.tenant, in: reader)
     if let row, var known, known.incarnation == row.incarnation, known.version == row.version {
-      if let snapshot = reader.snapshot {
-        known.snapshot = snapshot
+      if let contents = reader.contents {
+        known.contents = contents
         memory.remember(known, as: name)
       }
       return SettingsView(body: .open(known.body), version: known.version)
@@ -62,9 +62,9 @@ extension Desk {
       body = rendered.redacted()
     }
     // Defaults carry the time of the request: they are not kept.
-    if let row, let snapshot = reader.snapshot {
+    if let row, let contents = reader.contents {
       let made = SnapshotMemory.View(
-        incarnation: row.incarnation, version: row.version, body: body, madeAt: service.now(), snapshot: snapshot)
+        incarnation: row.incarnation, version: row.version, body: body, madeAt: service.now(), contents: contents)
       memory.remember(made, as: name)
     }
     return SettingsView(body: .open(body), version: row?.version ?? 0)

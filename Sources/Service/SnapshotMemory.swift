@@ -2,7 +2,7 @@ internal import Model
 internal import Store
 
 /// What one thread has worked out before and need not work out again: whom a key names, and the settings as they leave.
-/// Nothing in it is a secret, and nothing outlives a commit without being compared with the store.
+/// Nothing in it is a secret. What was worked out of rows holds until a commit that may have changed them (decisions 51 and 54).
 struct SnapshotMemory {
   private static let maximumPrincipals = 1024
   private static let maximumViews = 64
@@ -14,7 +14,7 @@ struct SnapshotMemory {
   /// A token tells when it was made; it shall not be older than this, in milliseconds.
   private static let tokenAge: Int64 = 60_000
 
-  private var structure: StructureVersion?
+  private var structure: ReadVersion?
   /// By the SHA-256 of the key's text. Holds while nothing changes that says who may do what, so that a revocation counts on the next
   /// request.
   private var principals: [[UInt8]: Principal] = [:]
@@ -35,27 +35,27 @@ struct SnapshotMemory {
     let body: [UInt8]
     /// Unix milliseconds.
     let madeAt: Int64
-    var snapshot: UInt64
+    var contents: ReadVersion
   }
 
-  func principal(_ digest: [UInt8], in structure: StructureVersion, now: Int64) -> Principal? {
+  func principal(_ digest: [UInt8], in structure: ReadVersion, now: Int64) -> Principal? {
     guard structure == self.structure, let known = principals[digest] else { return nil }
     if let expiry = known.expiresAt, expiry <= now { return nil }
     return known
   }
 
-  mutating func remember(_ principal: Principal, by digest: [UInt8], in structure: StructureVersion) {
+  mutating func remember(_ principal: Principal, by digest: [UInt8], in structure: ReadVersion) {
     forget(before: structure)
     principals[digest] = principal
   }
 
-  func caller(_ digest: [UInt8], in structure: StructureVersion, now: Int64) -> AgentCaller? {
+  func caller(_ digest: [UInt8], in structure: ReadVersion, now: Int64) -> AgentCaller? {
     guard structure == self.structure, let known = callers[digest] else { return nil }
     if let end = known.validUntil, end <= now { return nil }
     return known
   }
 
-  mutating func remember(_ caller: AgentCaller, by digest: [UInt8], in structure: StructureVersion) {
+  mutating func remember(_ caller: AgentCaller, by digest: [UInt8], in structure: ReadVersion) {
     forget(before: structure)
     callers[digest] = caller
   }
@@ -69,7 +69,7 @@ struct SnapshotMemory {
     fields[name] = known
   }
 
-  private mutating func forget(before structure: StructureVersion) {
+  private mutating func forget(before structure: ReadVersion) {
     guard structure != self.structure || principals.count + callers.count >= Self.maximumPrincipals else { return }
     principals = [:]
     callers = [:]
@@ -100,11 +100,12 @@ final class KnownField {
   }
   let secret: ScopedSecretRow
   let field: FieldRow
-  /// As it was read in `snapshot`; nil when it was not.
+  /// When the two rows were last seen to be these.
+  var contents: ReadVersion?
+  /// As it is shown; nil when it was not.
   var view: FieldView?
-  var snapshot: UInt64?
-  /// Of the key that sealed it, once checked.
-  var dataKey: DataKeyRow?
+  /// Of the key that sealed it, once checked, and when its row was last seen to be this.
+  var dataKey: (row: DataKeyRow, contents: ReadVersion?)?
   fileprivate var isRemembered = false
 
   init(secret: ScopedSecretRow, field: FieldRow) {

@@ -18,6 +18,8 @@ internal import CSQLite
   let handle: OpaquePointer
   private var statements: [UnsafeRawPointer: SQLiteStatement] = unsafe [:]
   private let room = BindingRoom()
+  /// Whether the next statement is to begin a transaction first.
+  var beginsWhenUsed = false
 
   /// Without SQLite's count of its memory, which nobody reads: each allocation of each thread would wait for one lock.
   private static let isPrepared = coffer_sqlite_count_memory(0) == SQLITE_OK
@@ -90,6 +92,10 @@ internal import CSQLite
 
   /// The kept statement for `sql`, reset and without bindings.
   func prepare(_ sql: StaticString) throws(StoreError) -> SQLiteStatement {
+    if beginsWhenUsed {
+      beginsWhenUsed = false
+      if !isInTransaction { try execute("BEGIN") }
+    }
     let key = unsafe UnsafeRawPointer(sql.utf8Start)
     if let kept = unsafe statements[key] { return kept }
     let statement = try unsafe SQLiteStatement(sql, on: handle, room)

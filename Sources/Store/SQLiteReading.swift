@@ -235,29 +235,35 @@ extension AuditRow {
 
 /// A reader of one thread.
 final class SQLiteReader: SQLiteReading, StoreReader {
-  private(set) var snapshot: UInt64?
-  private(set) var structure: StructureVersion?
-  private let clock: StructureClock
+  private(set) var structure: ReadVersion?
+  private(set) var contents: ReadVersion?
+  private let clocks: ChangeClocks
 
-  init(_ connection: SQLiteConnection, _ clock: StructureClock) {
-    self.clock = clock
+  init(_ connection: SQLiteConnection, _ clocks: ChangeClocks) {
+    self.clocks = clocks
     super.init(connection)
   }
 
   func turnBegins() throws(StoreError) {
     // Before the snapshot: what was committed by then is in it.
-    let now = clock.now
+    if let structure = clocks.structure.now, let contents = clocks.contents.now {
+      (self.structure, self.contents) = (.number(structure), .number(contents))
+      // A turn that has everything in memory needs none.
+      connection.beginsWhenUsed = true
+      return
+    }
     if !connection.isInTransaction { try connection.execute("BEGIN") }
     // Starts the read transaction, so that the number belongs to what the turn's reads see (sqlite.org/pragma.html).
-    snapshot = try connection.prepare("PRAGMA data_version").first { $0.unsigned(0) }
-    structure = now.map(StructureVersion.number) ?? snapshot.map(StructureVersion.snapshot)
+    contents = try connection.prepare("PRAGMA data_version").first { .snapshot($0.unsigned(0)) }
+    structure = contents
   }
 
   func damage() throws(StoreError) -> [String] { try connection.damage() }
 
   /// A snapshot that stayed open would keep the log from being emptied.
   func turnEnds() {
-    (snapshot, structure) = (nil, nil)
+    (structure, contents) = (nil, nil)
+    connection.beginsWhenUsed = false
     guard connection.isInTransaction else { return }
     do { try connection.execute("COMMIT") } catch { try? connection.execute("ROLLBACK") }
   }

@@ -13,7 +13,7 @@ package final class SQLiteStore: Store {
   let directory: String
   let copies = CopyGate()
   private let writer: SQLiteWriter
-  private let clock = StructureClock()
+  private let clocks = ChangeClocks()
   private let done: OneTimeEvent
 
   /// Opens the store below `directory`, making it when the directory is empty. Refusals change nothing.
@@ -28,7 +28,7 @@ package final class SQLiteStore: Store {
     self.directory = directory
     try Self.prepareDirectory(directory)
     guard allowsNetworkFileSystem || !FileSystem.isNetwork(directory) else { throw .networkFileSystem }
-    writer = SQLiteWriter(clock, onFatal: onFatal)
+    writer = SQLiteWriter(clocks, onFatal: onFatal)
     done = OneTimeEvent()
     switch lock {
     case .required:
@@ -44,7 +44,7 @@ package final class SQLiteStore: Store {
   package func makeReader() throws(StoreError) -> any StoreReader {
     let connection = try SQLiteConnection(path: Self.databasePath(directory), role: .reader)
     _ = try Schema.check(connection)
-    return SQLiteReader(connection, clock)
+    return SQLiteReader(connection, clocks)
   }
 
   package func write<T: Sendable>(
@@ -139,7 +139,7 @@ package final class SQLiteStore: Store {
 
   private func start(holding lock: StoreLock, _ connection: SQLiteConnection) {
     let (writer, done) = (writer, done)
-    clock.begin()
+    clocks.begin()
     let (lock, connection) = (Handover(lock), Handover(connection))
     PlainThread.start(named: "coffer-writer") {
       Self.serve(writer, connection, lock)
@@ -148,12 +148,12 @@ package final class SQLiteStore: Store {
   }
 
   private func startWhenReleased() {
-    let (writer, done, directory, clock) = (writer, done, directory, clock)
+    let (writer, done, directory, clocks) = (writer, done, directory, clocks)
     PlainThread.start(named: "coffer-writer") {
       do throws(StoreError) {
         let lock = Handover(try StoreLock(path: Self.lockPath(directory), waits: true))
         let connection = Handover(try Self.openWriter(directory))
-        clock.begin()
+        clocks.begin()
         Self.serve(writer, connection, lock)
       } catch {
         writer.queue.close()

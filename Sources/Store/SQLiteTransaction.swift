@@ -22,6 +22,12 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
     return try connection.prepare(text)
   }
 
+  /// Rows that the connection had changed when the batch began, and those of audit entries and their index since.
+  private var (changedBefore, changedByAudit) = (Int64(0), Int64(0))
+
+  /// Whether the batch has written anything but audit entries, be it undone since.
+  var changesContents: Bool { connection.allChangedRows - changedBefore != changedByAudit }
+
   /// Audit entries of the batch so far.
   private(set) var appendedEntries = 0
 
@@ -29,6 +35,7 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
   func begin() {
     appendedEntries = 0
     changesStructure = false
+    (changedBefore, changedByAudit) = (connection.allChangedRows, 0)
     forgetRows()
   }
 
@@ -191,6 +198,8 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
 
   func append(_ row: AuditRow) throws(StoreError) {
     guard row.sequence == (try auditHead(tenant: row.tenant)?.sequence ?? 0) + 1 else { throw .conflict }
+    let changed = connection.allChangedRows
+    defer { changedByAudit += connection.allChangedRows - changed }
     try connection.prepare(
       """
       INSERT INTO audit (tenant, sequence, at, actor_type, actor_id, key_id, action, scope, scope_id, secret_id, field_key, revision,

@@ -33,10 +33,10 @@ final class SQLiteWriter: Sendable {
   private let owesErasure = Locked(false)
   private let measured = Locked(CommitFigures())
 
-  private let clock: StructureClock
+  private let clocks: ChangeClocks
 
-  init(_ clock: StructureClock, onFatal: @escaping @Sendable (StoreError) -> Void) {
-    self.clock = clock
+  init(_ clocks: ChangeClocks, onFatal: @escaping @Sendable (StoreError) -> Void) {
+    self.clocks = clocks
     self.onFatal = onFatal
   }
 
@@ -48,7 +48,8 @@ final class SQLiteWriter: Sendable {
     while let batch = queue.take(Self.batchLimit) {
       do throws(StoreError) {
         let attempts = try commit(batch, connection, transaction)
-        if transaction.changesStructure { clock.advance() }
+        if transaction.changesStructure { clocks.structure.advance() }
+        if transaction.changesContents { clocks.contents.advance() }
         measured.withLock { $0.note(writes: batch.count, auditEntries: transaction.appendedEntries) }
         let erasure = erase(batch, connection)
         for attempt in attempts { attempt.finish(WriteQueue.Outcome(isErased: erasure == .done)) }

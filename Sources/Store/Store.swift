@@ -118,8 +118,8 @@ package struct KeyFigures: Sendable, Equatable {
   }
 }
 
-/// See `StoreReader.structure`.
-package enum StructureVersion: Sendable, Equatable {
+/// Of what a turn of a reader sees. Equal in two turns of one reader only when nothing of it was committed between them.
+package enum ReadVersion: Sendable, Equatable {
   case number(UInt64)
   /// While another process writes, every commit may be one.
   case snapshot(UInt64)
@@ -130,12 +130,10 @@ package protocol StoreReader: StoreReading {
   /// Starts the snapshot that every read until `turnEnds` sees. Reads outside a turn see the newest state.
   func turnBegins() throws(StoreError)
   func turnEnds()
-  /// A number of the turn's snapshot: equal in two turns of this reader only when nothing was committed between them.
-  /// nil outside a turn.
-  var snapshot: UInt64? { get }
-  /// Equal in two turns of this reader only when nothing was committed between them that says who may do what: tenants, API keys,
-  /// agents, memberships, teams and projects. nil outside a turn.
-  var structure: StructureVersion? { get }
+  /// Of who may do what: tenants, API keys, agents, memberships, teams and projects. nil outside a turn.
+  var structure: ReadVersion? { get }
+  /// Of everything but audit entries. nil outside a turn.
+  var contents: ReadVersion? { get }
   /// What the store finds wrong with its own structure, a line each; empty when it is sound. Says nothing of sealed contents.
   /// Reads everything: takes seconds for a large store. Outside a turn.
   func damage() throws(StoreError) -> [String]

@@ -57,14 +57,8 @@ extension Desk {
   {
     try scoped {
       let name = KnownField.Name(action, of: caller)
-      guard let (secret, found) = try reader.scopedField(name.place, secret: action.secretID, key: action.fieldKey) else {
-        throw ScopedFailure(code: .secretNotFound)
-      }
-      guard let current = found, current.state == .current else {
-        _ = try service.verified(secret, in: reader)
-        throw ScopedFailure(code: .fieldNotFound)
-      }
-      let known = try checked(secret, current, name)
+      let known = try currentField(name)
+      let (secret, current) = (known.secret, known.field)
       let wrapped = WrappedDataKey(bytes: bytes)
       let backed = try wrapped.flatMap { try backedVersion($0.id, known) }
       if current.sensitivity == Sensitivity.encrypted.rawValue { memory.remember(known, as: name) }
@@ -83,14 +77,22 @@ extension Desk {
   /// The version of this very field that the key backs, when it is the current one or still retained.
   private func backedVersion(_ id: [UInt8], _ known: KnownField) throws -> UInt64? {
     let (secret, current) = (known.secret, known.field)
-    guard let row = try reader.dataKey(tenant: current.tenant, id: id) else { return nil }
-    if row != known.dataKey { known.dataKey = try service.verified(row, in: reader) }
+    guard let row = try dataKey(id, known) else { return nil }
     guard row.incarnation == secret.incarnation, row.fieldKey == current.fieldKey else { return nil }
     if row.fieldVersion == current.version { return current.dataKeyID == id ? row.fieldVersion : nil }
     let version = try reader.fieldVersion(
       tenant: current.tenant, incarnation: secret.incarnation, key: current.fieldKey, version: row.fieldVersion)
     guard let version, version.state == .retained, try service.verified(version, in: reader).dataKeyID == id else { return nil }
     return row.fieldVersion
+  }
+
+  /// The registry row of a key, checked, here or before.
+  private func dataKey(_ id: [UInt8], _ known: KnownField) throws -> DataKeyRow? {
+    if let (row, contents) = known.dataKey, row.id == id, let contents, contents == reader.contents { return row }
+    guard let row = try reader.dataKey(tenant: known.field.tenant, id: id) else { return nil }
+    let checked = try known.dataKey.map { $0.row == row } == true ? row : service.verified(row, in: reader)
+    known.dataKey = (checked, reader.contents)
+    return checked
   }
 
   private func unwrap(_ wrapped: WrappedDataKey, _ action: ScopedAction, _ caller: AgentCaller) throws(ScopedFailure) -> SecretBytes? {

@@ -101,20 +101,10 @@ extension Desk {
   {
     try scoped {
       let name = KnownField.Name(action, of: caller)
-      if version == nil, ifNoneMatch == nil, let snapshot = reader.snapshot, let known = memory.field(name), known.snapshot == snapshot,
-        let view = known.view
-      {
-        return .read(view, exposure: nil)
-      }
-      guard let (secret, found) = try reader.scopedField(name.place, secret: action.secretID, key: action.fieldKey) else {
-        throw ScopedFailure(code: .secretNotFound)
-      }
-      guard var field = found, field.state == .current else {
-        _ = try service.verified(secret, in: reader)
-        throw ScopedFailure(code: .fieldNotFound)
-      }
-      let known = try checked(secret, field, name)
-      var view = known.view
+      let known = try currentField(name)
+      if version == nil, ifNoneMatch == nil, let view = known.view { return .read(view, exposure: nil) }
+      let secret = known.secret
+      var (field, view) = (known.field, known.view)
       if let version, version != field.version {
         guard version > 0,
           let earlier = try reader.fieldVersion(
@@ -127,7 +117,7 @@ extension Desk {
       let tag = secret.tag(of: field)
       if let ifNoneMatch, ifNoneMatch.matches(Array(tag.utf8)) { return .notModified(tag: tag) }
       let shown = try view ?? service.view(field, of: secret, content: try service.content(of: field, of: secret, in: reader))
-      if field == known.field { remember(known, as: name, with: shown) }
+      if view == nil, field.version == known.field.version { remember(known, as: name, with: shown) }
       alert(secret, action, caller, origin)
       let event = AuditEvent(
         action.name, in: action.scope, subject: secret.secretID, field: field.fieldKey, revision: secret.revision,
@@ -141,10 +131,25 @@ extension Desk {
     service.raise(Canary(secret), action.name, field: action.fieldKey, by: caller.principal, origin)
   }
 
-  /// The rows of a field with their MACs checked, here or before.
-  func checked(_ secret: ScopedSecretRow, _ field: FieldRow, _ name: KnownField.Name) throws(ServiceError) -> KnownField {
-    if let known = memory.field(name), known.secret == secret, known.field == field { return known }
-    return KnownField(secret: try service.verified(secret, in: reader), field: try service.verified(field, in: reader))
+  /// The rows of a field that is there, with their MACs checked, here or before.
+  func currentField(_ name: KnownField.Name) throws -> KnownField {
+    let known = memory.field(name)
+    if let known, let contents = reader.contents, known.contents == contents { return known }
+    guard let (secret, found) = try reader.scopedField(name.place, secret: name.secretID, key: name.fieldKey) else {
+      throw ScopedFailure(code: .secretNotFound)
+    }
+    guard let field = found, field.state == .current else {
+      _ = try service.verified(secret, in: reader)
+      throw ScopedFailure(code: .fieldNotFound)
+    }
+    let current: KnownField
+    if let known, known.secret == secret, known.field == field {
+      current = known
+    } else {
+      current = KnownField(secret: try service.verified(secret, in: reader), field: try service.verified(field, in: reader))
+    }
+    current.contents = reader.contents
+    return current
   }
 
   private func remember(_ known: KnownField, as name: KnownField.Name, with view: FieldView) {
@@ -152,7 +157,6 @@ extension Desk {
     guard view.sensitivity == .encrypted, !known.secret.isCanary else { return }
     known.view = view
     known.view?.rendering = Rendering()
-    known.snapshot = reader.snapshot
     memory.remember(known, as: name)
   }
 

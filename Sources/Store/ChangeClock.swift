@@ -1,11 +1,10 @@
 internal import Synchronization
 
-/// Counts commits that changed who may do what: tenants, API keys, agents, their memberships, teams and projects. What was worked out
-/// of these holds while the number stands, however often values change.
+/// Counts commits that changed something, so that what was worked out of it holds while the number stands.
 ///
 /// It tells only of this process. While another writes, as the predecessor does in a restart, it stands at zero, and nothing may be
 /// concluded from it.
-final class StructureClock: Sendable {
+final class ChangeClock: Sendable {
   private let number = Atomic<UInt64>(0)
 
   /// From here on this process alone writes.
@@ -18,5 +17,17 @@ final class StructureClock: Sendable {
   var now: UInt64? {
     let number = number.load(ordering: .acquiring)
     return number == 0 ? nil : number
+  }
+}
+
+struct ChangeClocks: Sendable {
+  /// Of who may do what: tenants, API keys, agents, their memberships, teams and projects.
+  let structure = ChangeClock()
+  /// Of everything but audit entries, of which each exposure adds one.
+  let contents = ChangeClock()
+
+  func begin() {
+    structure.begin()
+    contents.begin()
   }
 }
