@@ -30,6 +30,7 @@ package struct AuditCheckpoint: Sendable, Equatable {
     func number(at offset: Int) -> Int64 {
       Int64(bitPattern: bytes[offset..<(offset + 8)].reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
     }
+    guard AuditMark.sequences.contains(number(at: 4)) else { return nil }
     self.init(sequence: number(at: 4), hash: Array(bytes[12..<44]), at: number(at: 44), count: number(at: 52))
   }
 

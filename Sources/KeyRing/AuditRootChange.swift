@@ -22,8 +22,9 @@ package struct AuditRootChange: Sendable, Equatable {
   /// nil when the bytes are none of ours. Whether they are genuine `isGenuine` says.
   package init?(_ bytes: [UInt8]) {
     guard bytes.count == Self.bytes, bytes.starts(with: Self.magic) else { return nil }
-    self.init(
-      sequence: Int64(bitPattern: bytes[4..<12].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }), hash: Array(bytes[12..<44]))
+    let sequence = Int64(bitPattern: bytes[4..<12].reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
+    guard AuditMark.sequences.contains(sequence) else { return nil }
+    self.init(sequence: sequence, hash: Array(bytes[12..<44]))
   }
 
   package func bytes(tenant: String, root: RootKey) throws(CipherError) -> [UInt8] {

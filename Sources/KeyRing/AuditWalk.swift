@@ -3,6 +3,9 @@ internal import SecretMemory
 
 /// A place in a chain that was noted elsewhere.
 package struct AuditMark: Sendable, Equatable {
+  /// What a record that anybody may have written can claim: walks count on from it.
+  static let sequences = 0...(Int64(1) << 62)
+
   package let sequence: Int64
   /// 32 bytes.
   package let hash: [UInt8]
@@ -96,5 +99,4 @@ package struct AuditWalk {
     guard let roots, sequence > rootChange?.sequence ?? 0 else { return true }
     return roots.verify(auditMAC: mac, of: hash)
   }
-
 }

@@ -79,57 +79,30 @@ extension Audit {
 }
 
 /// An export, to be checked without its store.
-struct ExportedChain {
-  private let lines: [ArraySlice<UInt8>]
+struct ExportedFile {
+  private let chain: ExportedChain
   private let path: String
 
   init(_ path: String) throws {
+    guard let chain = ExportedChain(try Folder.contents(of: path, limit: 1 << 30)) else {
+      throw Trouble("\(path) is no export of an audit chain")
+    }
     self.path = path
-    lines = try Folder.contents(of: path, limit: 1 << 30).split(separator: 0x0A)
+    self.chain = chain
   }
 
   func verdict(directory: String, head: Audit.Mark?) throws -> JSONObject {
-    guard let first = lines.first.flatMap(Self.object), first["format"] == "coffer-audit/1", let tenant = first["tenant"]?.string?.text,
-      let given = first["checkpoint"]
-    else { throw Trouble("\(path) is no export of an audit chain") }
-    // Exports of before the first root key could be changed do not name it.
-    let root = try Self.rootKey(directory, id: first["rootKeyId"]?.string?.text)
-    let mark = head.map { AuditMark(sequence: $0.sequence, hash: Hexadecimal.bytes($0.hash) ?? []) }
-    var walk = AuditWalk(
-      tenant: tenant, checkpoint: Self.record(given), rootChange: Self.record(first["rootChange"] ?? .null),
-      roots: root.map { RootKeys($0) }, mark: mark)
-    for line in lines.dropFirst() {
-      guard let entry = Self.object(line), walk.take(Self.fields(entry), hash: Self.bytes(entry["hash"]), mac: Self.bytes(entry["mac"]))
-      else { break }
+    let root = try Self.rootKey(directory, id: chain.rootKeyID)
+    let mark = head.map { AuditMark(sequence: $0.sequence, hash: WireText.decodeHexadecimal($0.hash) ?? []) }
+    guard let walk = chain.walk(roots: root.map { RootKeys($0) }, mark: mark) else {
+      throw Trouble("\(path) holds a line that is no entry")
     }
-    if walk.entries < lines.count - 1, walk.firstBad == nil { throw Trouble("\(path) holds a line that is no entry") }
-    walk.end()
     return JSONObject(uniqueMembers: [
       .init(name: "ok", value: .bool(walk.firstBad == nil)), .init(name: "entries", value: .number(JSONNumber(walk.entries))),
       .init(name: "firstBad", value: walk.firstBad.map { .number(JSONNumber($0)) } ?? .null),
       .init(name: "cutThrough", value: walk.checkpoint.map { .number(JSONNumber($0.sequence)) } ?? .null),
       .init(name: "headIsCut", value: .bool(walk.markIsCut)), .init(name: "macsChecked", value: .bool(root != nil)),
     ])
-  }
-
-  private static func object(_ line: ArraySlice<UInt8>) -> JSONObject? {
-    (try? JSONValue.parse(Array(line), limits: JSONLimits(bytes: 1 << 20, depth: 4, members: 64)))?.object
-  }
-
-  private static func fields(_ entry: JSONObject) -> AuditLink.Fields {
-    let names: [JSONString] = [
-      "tenant", "at", "actorType", "actorId", "keyId", "action", "scope", "scopeId", "secretId", "fieldKey", "revision", "outcome",
-      "requestId", "details",
-    ]
-    return AuditLink.Fields(
-      sequence: UInt64(bitPattern: entry["sequence"]?.number?.int64 ?? -1), texts: names.map { entry[$0]?.string?.text ?? "" })
-  }
-
-  private static func bytes(_ value: JSONValue?) -> [UInt8] { value?.string.flatMap { Hexadecimal.bytes($0.text) } ?? [] }
-
-  /// Bytes that are none of ours when it is no text of hexadecimal digits.
-  private static func record(_ value: JSONValue) -> [UInt8]? {
-    value.string.flatMap { Hexadecimal.bytes($0.text) } ?? (value.isNull ? nil : [])
   }
 
   /// The key that made the MACs, also when another has its place now; nil where there is none: the links can be checked without.

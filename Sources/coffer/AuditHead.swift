@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import HTTPMessages
+internal import KeyRing
 internal import StrictJSON
 
 extension Audit {
@@ -30,19 +31,10 @@ extension Audit {
     init?(argument: String) {
       let parts = argument.split(separator: ":", omittingEmptySubsequences: false)
       guard parts.count == 2, let sequence = Int64(parts[0]), sequence >= 0, parts[1].utf8.count == 64,
-        Hexadecimal.bytes(String(parts[1])) != nil
+        WireText.decodeHexadecimal(String(parts[1])) != nil
       else { return nil }
       self.sequence = sequence
       hash = String(parts[1])
     }
-  }
-}
-
-enum Hexadecimal {
-  /// nil when the text is not pairs of hexadecimal digits.
-  static func bytes(_ text: String) -> [UInt8]? {
-    let digits = text.utf8.map { UInt8(String(decoding: [$0], as: UTF8.self), radix: 16) }
-    guard digits.count % 2 == 0, !digits.contains(nil) else { return nil }
-    return stride(from: 0, to: digits.count, by: 2).map { (digits[$0] ?? 0) << 4 | (digits[$0 + 1] ?? 0) }
   }
 }

@@ -23,7 +23,7 @@ extension Audit {
       let path = Folder.absolute(directory.path)
       let verdict: JSONObject
       if let file {
-        verdict = try ExportedChain(file).verdict(directory: path, head: head)
+        verdict = try ExportedFile(file).verdict(directory: path, head: head)
       } else {
         let mark: JSONValue? = head.map {
           ["head": ["sequence": .number(JSONNumber($0.sequence)), "hash": .string(JSONString($0.hash))]]

@@ -53,6 +53,7 @@ queue Tokens SecretMemory Ciphers StrictJSON KeyRing
 queue Sockets SecretMemory HTTPMessages Ciphers StrictJSON SocketRelay:Handshake.swift,Frame.swift
 queue Settings SecretMemory StrictJSON Configuration
 queue Variables SecretMemory StrictJSON EnvironmentFiles
+queue Audit SecretMemory Ciphers StrictJSON KeyRing
 while [ "$running" -gt 0 ]; do
   wait -n || failed=1
   running=$((running - 1))

@@ -37,6 +37,21 @@ import Testing
       cut.firstBad == nil && cut.entries == 5 && cut.checkpoint == AuditCheckpoint(sequence: 4, hash: entries[3].hash, at: 5, count: 3))
   }
 
+  /// Whoever can write a record has no need of its key to choose a number.
+  @Test(arguments: [Int64.max, .max - 1, (1 << 62) + 1, -1, .min])
+  func aNumberThatNoChainReachesIsNoNumber(_ sequence: Int64) throws {
+    let entries = try chain(3)
+    let checkpoint = try AuditCheckpoint(sequence: sequence, hash: entries[0].hash, at: 5, count: 3).bytes(tenant: "t", root: root)
+    let change = try AuditRootChange(sequence: sequence, hash: entries[0].hash).bytes(tenant: "t", root: root)
+    #expect(AuditCheckpoint(checkpoint) == nil && AuditRootChange(change) == nil)
+    for roots in [RootKeys(root), nil] {
+      var cut = AuditWalk(tenant: "t", checkpoint: checkpoint, rootChange: nil, roots: roots)
+      #expect(!cut.take(entries[1].fields, hash: entries[1].hash, mac: entries[1].mac) && cut.firstBad != nil)
+      var changed = AuditWalk(tenant: "t", checkpoint: nil, rootChange: change, roots: roots)
+      #expect(!changed.take(entries[0].fields, hash: entries[0].hash, mac: entries[0].mac) && changed.firstBad != nil)
+    }
+  }
+
   @Test func everyBitOfACheckpointCounts() throws {
     let entries = try chain(6)
     let genuine = try checkpoint(entries[2])
