@@ -37,17 +37,18 @@ import Testing
     INSERT INTO tenants (id, name, created_at, active_kek_version, mac)
     VALUES ('t1', '1', 1, 1, x''), ('t2', '2', 1, 1, x''), ('t3', '3', 1, 1, x'');
     """
-  /// Every fifth of no secret, the others of 37 secrets.
+  /// Each 16th of a chain, which is enough to tell where entries stand: every fifth of no secret, the others of 37 secrets.
   private static let entries: StaticString = """
-    WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?2)
+    WITH RECURSIVE numbers (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < ?2 / 16)
     INSERT INTO audit
-    SELECT ?1, n, 'at', 'a', '', '', 'x', iif(n % 5, 'team', ''), 'p', 's' || (n * n % 37), 'f', '', 'allowed', '', '', x'', x'' FROM numbers
+    SELECT ?1, 16 * n + 1, 'at', 'a', '', '', 'x', iif(n % 5, 'team', ''), 'p', 's' || (n * n % 37), 'f', '', 'allowed', '', '', x'', x''
+    FROM numbers
     """
   /// One merged run, two short ones of 1,024 entries, and entries in none.
-  private static let newest: Int64 = 65_536 + 3000
+  private static let newest: Int64 = 65_536 + 2993
 
   private static func sequences(of secret: Int64, _ range: ClosedRange<Int64>) -> [Int64] {
-    range.reversed().filter { $0 % 5 != 0 && $0 * $0 % 37 == secret }
+    range.reversed().filter { $0 % 16 == 1 && $0 / 16 % 5 != 0 && ($0 / 16) * ($0 / 16) % 37 == secret }
   }
 
   private func filled(_ newest: Int64 = newest, through steps: [Schema.Step] = Schema.steps) throws -> SQLiteConnection {
@@ -55,13 +56,14 @@ import Testing
     try Schema.migrate(connection, through: steps)
     try connection.executeScript(Self.tenants)
     try connection.prepare(Self.entries).run(.text("t1"), .integer(newest))
-    try connection.prepare(Self.entries).run(.text("t2"), .integer(1999))
+    try connection.prepare(Self.entries).run(.text("t2"), .integer(1985))
     return connection
   }
 
   private func indexed(_ newest: Int64 = newest) throws -> SQLiteConnection {
     let connection = try filled(newest)
-    for (tenant, last) in [("t1", newest), ("t2", 1999)] as [(String, Int64)] {
+    for (tenant, last) in [("t1", newest), ("t2", 1985)] as [(String, Int64)] {
+      // Each sequence but one of 1,024 is passed over.
       for sequence in 1...last { try connection.noteAudit(tenant: tenant, through: sequence) }
     }
     return connection
@@ -73,7 +75,7 @@ import Testing
   }
 
   @Test func aHistoryIsNewestFirstAcrossAllRuns() throws {
-    let newest: Int64 = 2 * 65_536 + 3000
+    let newest: Int64 = 2 * 65_536 + 2993
     let connection = try indexed(newest)
     // Two short runs of the newest entries and one of the other tenant, two merged ones of up to 64 rows.
     #expect(try rows(connection).filter { $0[0] == 0 }.map { $0[2] } == [131_072, 132_096, 0])
@@ -96,7 +98,7 @@ import Testing
     #expect(try reading.auditEntries(ScopeKey(tenant: "t3", scope: "team", scopeID: "p"), secret: "s1", before: .max, limit: 9).isEmpty)
     #expect(
       try reading.auditEntries(ScopeKey(tenant: "t2", scope: "team", scopeID: "p"), secret: "s1", before: .max, limit: .max).count
-        == Self.sequences(of: 1, 1...1999).count)
+        == Self.sequences(of: 1, 1...1985).count)
   }
 
   @Test func anOlderFileGetsTheRunsThatItsEntriesMake() throws {
@@ -106,7 +108,7 @@ import Testing
     #expect(try old.damage().isEmpty)
   }
 
-  @Test(arguments: [1, 1023, 1024, 65_535, 67_583, 68_536] as [Int64])
+  @Test(arguments: [1, 1009, 1023, 65_535, 67_583, 68_529] as [Int64])
   func whatIsTrimmedIsInNoHistory(_ last: Int64) throws {
     let connection = try indexed()
     let transaction = SQLiteTransaction(connection)
@@ -127,11 +129,10 @@ import Testing
       "UPDATE audit_runs SET level = 7 WHERE tenant = 't2'",
       "UPDATE audit_runs SET tenant = 't3' WHERE tenant = 't2'",
       "INSERT INTO audit_runs VALUES ('t3', 0, 0, 0, x'')",
-      "UPDATE audit SET secret_id = 's1' WHERE tenant = 't1' AND sequence = 7",
+      "UPDATE audit SET secret_id = 's2' WHERE tenant = 't1' AND sequence = 17",
     ] as [StaticString])
   func runsThatDoNotFitTheirEntriesAreFound(_ change: StaticString) throws {
     let connection = try indexed()
-    #expect(try connection.damage().isEmpty)
     try connection.executeScript(change)
     let lines = try connection.damage()
     #expect(!lines.isEmpty && lines.allSatisfy { $0.hasPrefix("the index of the audit chain of t") })
