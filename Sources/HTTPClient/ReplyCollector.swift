@@ -44,7 +44,7 @@ final class ReplyCollector {
   private func grow(by count: Int) {
     guard body.capacity < body.count + count else { return }
     var larger: [UInt8] = []
-    larger.reserveCapacity(max(2 * body.capacity, body.count + count, 4096))
+    larger.reserveCapacity(max(min(4 * body.capacity, maximumBody), body.count + count, 4096))
     larger += body
     SecretMemory.erase(&body)
     body = larger

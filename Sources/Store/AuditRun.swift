@@ -1,8 +1,8 @@
 /// One row of `audit_runs`: which audit entries of a range tell of which scoped secrets (decision 53).
 ///
 /// Entries come in the order of time and are asked for by secret: an index of SQLite's would be written at another place for each of them. So the
-/// newest entries are in no index, and a history looks through them. Of each 1,024 entries before these a run tells in one row, and 64 runs are
-/// merged into one of 64 rows, one for each part of the hashes: a log-structured merge tree of two levels.
+/// newest entries are in no index, and a history looks through them. Of each 1,024 entries before these a run tells in one row, and 16 runs are
+/// merged into one of 16 rows, one for each part of the hashes: a log-structured merge tree of two levels.
 struct AuditRun: Equatable {
   enum Level: Int64, CaseIterable {
     case short = 0
@@ -12,14 +12,14 @@ struct AuditRun: Equatable {
     var span: Int64 {
       switch self {
       case .short: 1 << 10
-      case .merged: 1 << 16
+      case .merged: 1 << 14
       }
     }
 
     private var bucketBits: UInt32 {
       switch self {
       case .short: 0
-      case .merged: 6
+      case .merged: 4
       }
     }
 
@@ -127,8 +127,40 @@ struct AuditRun: Equatable {
     return distances
   }
 
-  private static func mark(_ index: Int, in bytes: [UInt8]) -> Mark {
+  fileprivate static func mark(_ index: Int, in bytes: [UInt8]) -> Mark {
     let start = index * Mark.byteCount
     return Mark(bits: bytes[start..<start + Mark.byteCount].reduce(0) { $0 << 8 | UInt64($1) })
+  }
+}
+
+/// Short runs on their way into a merged one, bucket by bucket: no more of them is unpacked at a time.
+struct AuditRunMerge {
+  private let first: Int64
+  /// Each run, and how many of its marks have gone.
+  private var runs: [(first: Int64, marks: [UInt8], taken: Int)]
+
+  /// nil when one of the runs cannot be read.
+  ///
+  /// - Parameter first: of the merged run.
+  init?(_ runs: [(first: Int64, marks: [UInt8])], into first: Int64) {
+    guard runs.allSatisfy({ $0.marks.count % AuditRun.Mark.byteCount == 0 }) else { return nil }
+    self.first = first
+    self.runs = runs.map { ($0.first, $0.marks, 0) }
+  }
+
+  /// The row of a bucket. To be called for each of them in order.
+  mutating func row(_ bucket: Int64) -> AuditRun {
+    let level = AuditRun.Level.merged
+    var marks: [AuditRun.Mark] = []
+    for index in runs.indices {
+      let count = runs[index].marks.count / AuditRun.Mark.byteCount
+      while runs[index].taken < count {
+        let mark = AuditRun.mark(runs[index].taken, in: runs[index].marks)
+        guard level.bucket(of: mark.hash) == bucket else { break }
+        marks.append(mark.moved(by: runs[index].first - first))
+        runs[index].taken += 1
+      }
+    }
+    return AuditRun(level: level, bucket: bucket, first: first, marks: marks.sorted())
   }
 }

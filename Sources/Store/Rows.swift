@@ -216,6 +216,9 @@ package struct AuditRow: Sendable, Equatable {
 
 /// The last entry of a chain: what the next one is linked to.
 package struct AuditHead: Sendable, Equatable {
+  /// No chain gets as far as their end.
+  static let sequences = 1...(Int64(1) << 62)
+
   package var sequence: Int64
   package var hash: [UInt8]
   /// RFC 3339, UTC, milliseconds; empty where only the link counts. No part of what makes two heads equal.

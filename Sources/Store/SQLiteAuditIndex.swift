@@ -15,17 +15,20 @@ extension SQLiteConnection {
     }
   }
 
-  /// Puts the short runs of one merged run together.
+  /// Puts the short runs of one merged run together, one row after the other. Where one cannot be read, the entries tell once more.
   private func merge(tenant: String, from first: Int64) throws(StoreError) {
-    var marks: [AuditRun.Mark] = []
-    for run in try shortRuns(tenant: tenant, from: first) { marks += run.marks.map { $0.moved(by: run.first - first) } }
+    let level = AuditRun.Level.merged
+    if var merge = AuditRunMerge(try shortRuns(tenant: tenant, from: first), into: first) {
+      for bucket in 0..<level.buckets { try insert([merge.row(bucket)], tenant: tenant) }
+    } else {
+      try insert(AuditRun.rows(of: try auditMarks(tenant: tenant, level, from: first), level, from: first), tenant: tenant)
+    }
     try prepare("DELETE FROM audit_runs WHERE tenant = ?1 AND level = ?2 AND bucket = 0 AND first >= ?3")
       .run(.text(tenant), AuditRun.Level.short.number, .integer(first))
-    try insert(AuditRun.rows(of: marks.sorted(), .merged, from: first), tenant: tenant)
   }
 
   private func insert(_ rows: [AuditRun], tenant: String) throws(StoreError) {
-    for row in rows {
+    for row in rows where !row.marks.isEmpty {
       try prepare("INSERT INTO audit_runs (tenant, level, bucket, first, marks) VALUES (?1, ?2, ?3, ?4, ?5)")
         .run(.text(tenant), row.level.number, .integer(row.bucket), .integer(row.first), .blob(row.bytes))
     }
@@ -43,19 +46,12 @@ extension SQLiteConnection {
     }.sorted()
   }
 
-  /// The short runs of one merged run.
-  private func shortRuns(tenant: String, from first: Int64) throws(StoreError) -> [AuditRun] {
-    let found = try prepare(
-      "SELECT first, marks FROM audit_runs WHERE tenant = ?1 AND level = ?2 AND bucket = 0 AND first >= ?3 AND first < ?4 ORDER BY first"
-    ).all(.text(tenant), AuditRun.Level.short.number, .integer(first), .integer(first + AuditRun.Level.merged.span)) { row in
-      AuditRun.marks(row.blob(1)).map { AuditRun(level: .short, bucket: 0, first: row.integer(0), marks: $0) }
-    }
-    return try found.map { (run) throws(StoreError) in try Self.intact(run) }
-  }
-
-  private static func intact<T>(_ read: T?) throws(StoreError) -> T {
-    guard let read else { throw .corrupt }
-    return read
+  /// The short runs of one merged run, as they are stored.
+  private func shortRuns(tenant: String, from first: Int64) throws(StoreError) -> [(first: Int64, marks: [UInt8])] {
+    try prepare("SELECT first, marks FROM audit_runs WHERE tenant = ?1 AND level = ?2 AND bucket = 0 AND first >= ?3 AND first < ?4")
+      .all(.text(tenant), AuditRun.Level.short.number, .integer(first), .integer(first + AuditRun.Level.merged.span)) {
+        (first: $0.integer(0), marks: $0.blob(1))
+      }
   }
 
   /// Forgets the runs of entries that are no more. The first run that is left may tell of some of them.
@@ -68,11 +64,12 @@ extension SQLiteConnection {
 
   /// Makes the runs of a file that has none.
   func makeAuditRuns() throws(StoreError) {
-    for chain in try auditChains() {
-      var last = AuditRun.Level.short.first(for: chain.oldest) + AuditRun.Level.short.span - 1
-      while last <= chain.newest {
-        try noteAudit(tenant: chain.tenant, through: last)
-        last += AuditRun.Level.short.span
+    for chain in try auditChains() where chain.isPlausible {
+      var entry: Int64? = chain.oldest
+      while let sequence = entry {
+        let end = AuditRun.Level.short.first(for: sequence) + AuditRun.Level.short.span
+        if end <= chain.newest + 1 { try noteAudit(tenant: chain.tenant, through: end - 1) }
+        entry = try firstEntry(tenant: chain.tenant, from: end)
       }
     }
   }
@@ -81,6 +78,14 @@ extension SQLiteConnection {
     let tenant: String
     let oldest: Int64
     let newest: Int64
+
+    /// Whether sequences can be counted on from these: a file may have been changed by hand.
+    var isPlausible: Bool { oldest > 0 && AuditHead.sequences.contains(newest) }
+  }
+
+  private func firstEntry(tenant: String, from sequence: Int64) throws(StoreError) -> Int64? {
+    try prepare("SELECT sequence FROM audit WHERE tenant = ?1 AND sequence >= ?2 ORDER BY sequence LIMIT 1")
+      .first(.text(tenant), .integer(sequence)) { $0.integer(0) }
   }
 
   /// Those with entries.
@@ -100,7 +105,7 @@ extension SQLiteConnection {
     var damaged: [String] = []
     let chains = try auditChains()
     for chain in chains {
-      let (fits, count) = try compareRuns(of: chain)
+      let (fits, count) = chain.isPlausible ? try compareRuns(of: chain) : (false, 0)
       rows -= count
       if !fits { damaged.append(chain.tenant) }
     }
@@ -114,8 +119,9 @@ extension SQLiteConnection {
   /// Whether the runs fit the chain, and how many rows were compared.
   private func compareRuns(of chain: Chain) throws(StoreError) -> (fits: Bool, rows: Int64) {
     var (fits, rows) = (true, Int64(0))
-    var first = AuditRun.Level.merged.first(for: chain.oldest)
-    while first <= chain.newest {
+    var entry: Int64? = chain.oldest
+    while let sequence = entry {
+      let first = AuditRun.Level.merged.first(for: sequence)
       let marks = try auditMarks(tenant: chain.tenant, .merged, from: first)
       let isMerged = first + AuditRun.Level.merged.span - 1 <= chain.newest
       let expected =
@@ -125,7 +131,7 @@ extension SQLiteConnection {
       fits =
         fits && expected == stored.compactMap { $0.map { Self.withoutTrimmed($0, chain) } }.filter { !$0.marks.isEmpty }
         && !stored.contains { $0 == nil }
-      first += AuditRun.Level.merged.span
+      entry = try firstEntry(tenant: chain.tenant, from: first + AuditRun.Level.merged.span)
     }
     return (fits, rows)
   }

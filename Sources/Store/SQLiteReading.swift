@@ -143,8 +143,11 @@ class SQLiteReading: StoreReading {
   }
 
   func auditHead(tenant: String) throws(StoreError) -> AuditHead? {
-    try connection.prepare("SELECT sequence, at, hash FROM audit WHERE tenant = ?1 ORDER BY sequence DESC LIMIT 1")
+    let head = try connection.prepare("SELECT sequence, at, hash FROM audit WHERE tenant = ?1 ORDER BY sequence DESC LIMIT 1")
       .first(.text(tenant)) { AuditHead(sequence: $0.integer(0), at: $0.text(1), hash: $0.blob(2)) }
+    // The next one is counted on from it: a file may have been changed by hand.
+    if let head, !AuditHead.sequences.contains(head.sequence) { throw .corrupt }
+    return head
   }
 
   func auditEntries(tenant: String, after sequence: Int64, limit: Int) throws(StoreError) -> [AuditRow] {

@@ -13,16 +13,16 @@ import Testing
   }
 
   @Test func aRunIsItsRowsInOrder() throws {
-    let marks = [(0, 5), (0x03FF_FFFF, 65_535), (0x0400_0000, 0), (0x0400_0000, 9), (0xFFFF_FFFF, 1)].map {
+    let marks = [(0, 5), (0x0FFF_FFFF, 16_383), (0x1000_0000, 0), (0x1000_0000, 9), (0xFFFF_FFFF, 1)].map {
       AuditRun.Mark($0.0 as UInt32, distance: $0.1)
     }
-    let rows = AuditRun.rows(of: marks, .merged, from: 65_536)
-    #expect(rows.map(\.bucket) == [0, 1, 63])
+    let rows = AuditRun.rows(of: marks, .merged, from: 16_384)
+    #expect(rows.map(\.bucket) == [0, 1, 15])
     #expect(rows.flatMap(\.marks) == marks)
-    #expect(rows.allSatisfy { $0.first == 65_536 && AuditRun.marks($0.bytes) == $0.marks })
-    #expect(rows[0].bytes == [0, 0, 0, 0, 0, 5, 0x03, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF])
-    #expect(AuditRun.distances(of: 0x0400_0000, in: rows[1].bytes) == [0, 9])
-    #expect(AuditRun.distances(of: 0x0400_0001, in: rows[1].bytes) == [])
+    #expect(rows.allSatisfy { $0.first == 16_384 && AuditRun.marks($0.bytes) == $0.marks })
+    #expect(rows[0].bytes == [0, 0, 0, 0, 0, 5, 0x0F, 0xFF, 0xFF, 0xFF, 0x3F, 0xFF])
+    #expect(AuditRun.distances(of: 0x1000_0000, in: rows[1].bytes) == [0, 9])
+    #expect(AuditRun.distances(of: 0x1000_0001, in: rows[1].bytes) == [])
     #expect(AuditRun.distances(of: 0, in: []) == [])
     #expect(AuditRun.distances(of: 0, in: [0]) == nil)
     #expect(AuditRun.marks([0, 0, 0, 0, 0]) == nil)
@@ -45,7 +45,7 @@ import Testing
     FROM numbers
     """
   /// One merged run, two short ones of 1,024 entries, and entries in none.
-  private static let newest: Int64 = 65_536 + 2993
+  private static let newest: Int64 = 16_384 + 2993
 
   private static func sequences(of secret: Int64, _ range: ClosedRange<Int64>) -> [Int64] {
     range.reversed().filter { $0 % 16 == 1 && $0 / 16 % 5 != 0 && ($0 / 16) * ($0 / 16) % 37 == secret }
@@ -75,11 +75,11 @@ import Testing
   }
 
   @Test func aHistoryIsNewestFirstAcrossAllRuns() throws {
-    let newest: Int64 = 2 * 65_536 + 2993
+    let newest: Int64 = 2 * 16_384 + 2993
     let connection = try indexed(newest)
-    // Two short runs of the newest entries and one of the other tenant, two merged ones of up to 64 rows.
-    #expect(try rows(connection).filter { $0[0] == 0 }.map { $0[2] } == [131_072, 132_096, 0])
-    #expect(Set(try rows(connection).filter { $0[0] == 1 }.map { $0[2] }) == [0, 65_536])
+    // Two short runs of the newest entries and one of the other tenant, two merged ones of up to 16 rows.
+    #expect(try rows(connection).filter { $0[0] == 0 }.map { $0[2] } == [32_768, 33_792, 0])
+    #expect(Set(try rows(connection).filter { $0[0] == 1 }.map { $0[2] }) == [0, 16_384])
     let reading = SQLiteReading(connection)
     for secret in [0, 1, 36] as [Int64] {
       let expected = Self.sequences(of: secret, 1...newest)
@@ -87,7 +87,7 @@ import Testing
         try reading.auditEntries(Self.place, secret: "s\(secret)", before: sequence, limit: limit).map(\.sequence)
       }
       #expect(try read(before: .max, .max) == expected)
-      for before in [1, 2, 1024, 65_537, 131_072, 131_073, 132_500, 133_121, newest] as [Int64] {
+      for before in [1, 2, 1024, 16_385, 32_768, 32_769, 34_196, 34_817, newest] as [Int64] {
         #expect(try read(before: before, 7) == Array(expected.filter { $0 < before }.prefix(7)))
       }
       var (pages, last) = ([Int64](), Int64.max)
@@ -108,14 +108,14 @@ import Testing
     #expect(try old.damage().isEmpty)
   }
 
-  @Test(arguments: [1, 1009, 1023, 65_535, 67_583, 68_529] as [Int64])
+  @Test(arguments: [1, 1009, 1023, 16_383, 18_431, 19_377] as [Int64])
   func whatIsTrimmedIsInNoHistory(_ last: Int64) throws {
     let connection = try indexed()
     let transaction = SQLiteTransaction(connection)
     try transaction.trimAudit(tenant: "t1", through: last, checkpoint: [])
     let expected = last == Self.newest ? [] : Self.sequences(of: 4, last + 1...Self.newest)
     #expect(try transaction.auditEntries(Self.place, secret: "s4", before: .max, limit: .max).map(\.sequence) == expected)
-    #expect(try rows(connection).allSatisfy { $0[0] == 0 ? $0[2] + 1024 > last + 1 || $0[2] == 0 : $0[2] + 65_536 > last + 1 })
+    #expect(try rows(connection).allSatisfy { $0[0] == 0 ? $0[2] + 1024 > last + 1 || $0[2] == 0 : $0[2] + 16_384 > last + 1 })
     #expect(try connection.damage().isEmpty)
   }
 
@@ -123,19 +123,39 @@ import Testing
     arguments: [
       "UPDATE audit_runs SET marks = zeroblob(length(marks)) WHERE level = 1 AND first = 0 AND bucket IN (SELECT min(bucket) FROM audit_runs WHERE level = 1)",
       "UPDATE audit_runs SET marks = x'00' WHERE level = 0 AND tenant = 't2'",
-      "DELETE FROM audit_runs WHERE level = 0 AND first = 66560",
-      "UPDATE audit_runs SET first = first + 1024 WHERE level = 0 AND first = 66560",
+      "DELETE FROM audit_runs WHERE level = 0 AND first = 17408",
+      "UPDATE audit_runs SET first = first + 1024 WHERE level = 0 AND first = 17408",
       "UPDATE audit_runs SET bucket = bucket + 64 WHERE level = 1 AND first = 0",
       "UPDATE audit_runs SET level = 7 WHERE tenant = 't2'",
       "UPDATE audit_runs SET tenant = 't3' WHERE tenant = 't2'",
       "INSERT INTO audit_runs VALUES ('t3', 0, 0, 0, x'')",
       "UPDATE audit SET secret_id = 's2' WHERE tenant = 't1' AND sequence = 17",
+      "UPDATE audit SET sequence = 9223372036854775807 WHERE tenant = 't1' AND sequence = 17",
+      "UPDATE audit SET sequence = 4611686018427387904 WHERE tenant = 't1' AND sequence = 17",
+      "UPDATE audit SET sequence = -9223372036854775808 WHERE tenant = 't1' AND sequence = 17",
     ] as [StaticString])
   func runsThatDoNotFitTheirEntriesAreFound(_ change: StaticString) throws {
     let connection = try indexed()
     try connection.executeScript(change)
     let lines = try connection.damage()
     #expect(!lines.isEmpty && lines.allSatisfy { $0.hasPrefix("the index of the audit chain of t") })
+  }
+
+  @Test func aNumberThatNoChainReachesIsNoHead() throws {
+    let connection = try indexed()
+    try connection.executeScript("UPDATE audit SET sequence = 9223372036854775807 WHERE tenant = 't1' AND sequence = 17")
+    let reading = SQLiteReading(connection)
+    #expect(throws: StoreError.corrupt) { try reading.auditHead(tenant: "t1") }
+    #expect(throws: StoreError.corrupt) { try reading.auditEntries(Self.place, secret: "s1", before: .max, limit: .max) }
+  }
+
+  @Test func anUnreadableRunIsMadeAnewWhenItIsMerged() throws {
+    let connection = try filled()
+    for sequence in 1..<16_383 as Range<Int64> { try connection.noteAudit(tenant: "t1", through: sequence) }
+    try connection.executeScript("UPDATE audit_runs SET marks = x'00' WHERE first = 4096")
+    for sequence in 16_383...Self.newest { try connection.noteAudit(tenant: "t1", through: sequence) }
+    for sequence in 1...1985 as ClosedRange<Int64> { try connection.noteAudit(tenant: "t2", through: sequence) }
+    #expect(try connection.damage().isEmpty)
   }
 
   @Test func aRunThatCannotBeReadIsNoEmptyHistory() throws {
