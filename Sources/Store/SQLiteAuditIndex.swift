@@ -18,13 +18,16 @@ extension SQLiteConnection {
   /// Puts the short runs of one merged run together, one row after the other. Where one cannot be read, the entries tell once more.
   private func merge(tenant: String, from first: Int64) throws(StoreError) {
     let level = AuditRun.Level.merged
-    if var merge = AuditRunMerge(try shortRuns(tenant: tenant, from: first), into: first) {
+    let runs = try shortRuns(tenant: tenant, from: first)
+    if var merge = AuditRunMerge(runs, into: first) {
       for bucket in 0..<level.buckets { try insert([merge.row(bucket)], tenant: tenant) }
     } else {
       try insert(AuditRun.rows(of: try auditMarks(tenant: tenant, level, from: first), level, from: first), tenant: tenant)
     }
-    try prepare("DELETE FROM audit_runs WHERE tenant = ?1 AND level = ?2 AND bucket = 0 AND first >= ?3")
-      .run(.text(tenant), AuditRun.Level.short.number, .integer(first))
+    for run in runs {
+      try prepare("DELETE FROM audit_runs WHERE tenant = ?1 AND level = ?2 AND bucket = 0 AND first = ?3")
+        .run(.text(tenant), AuditRun.Level.short.number, .integer(run.first))
+    }
   }
 
   private func insert(_ rows: [AuditRun], tenant: String) throws(StoreError) {
