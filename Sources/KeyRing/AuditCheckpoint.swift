@@ -30,8 +30,9 @@ package struct AuditCheckpoint: Sendable, Equatable {
     func number(at offset: Int) -> Int64 {
       Int64(bitPattern: bytes[offset..<(offset + 8)].reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
     }
-    guard AuditMark.sequences.contains(number(at: 4)) else { return nil }
-    self.init(sequence: number(at: 4), hash: Array(bytes[12..<44]), at: number(at: 44), count: number(at: 52))
+    let sequence = number(at: 4)
+    guard AuditMark.sequences.contains(sequence) else { return nil }
+    self.init(sequence: sequence, hash: Array(bytes[12..<44]), at: number(at: 44), count: number(at: 52))
   }
 
   package func bytes(tenant: String, root: RootKey) throws(CipherError) -> [UInt8] {

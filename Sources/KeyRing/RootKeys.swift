@@ -34,5 +34,4 @@ package struct RootKeys: Sendable {
     guard let other else { return false }
     return try holds(other)
   }
-
 }

@@ -9,7 +9,7 @@ extension SQLiteConnection {
   func noteAudit(tenant: String, through sequence: Int64) throws(StoreError) {
     guard (sequence + 1) % AuditRun.Level.short.span == 0 else { return }
     let first = AuditRun.Level.short.first(for: sequence)
-    try insert(AuditRun.rows(of: try auditMarks(tenant: tenant, .short, from: first), .short, from: first), tenant: tenant)
+    try insert(try rowsOfEntries(tenant: tenant, .short, from: first), tenant: tenant)
     if (sequence + 1) % AuditRun.Level.merged.span == 0 {
       try merge(tenant: tenant, from: AuditRun.Level.merged.first(for: sequence))
     }
@@ -22,7 +22,7 @@ extension SQLiteConnection {
     if var merge = AuditRunMerge(runs, into: first) {
       for bucket in 0..<level.buckets { try insert([merge.row(bucket)], tenant: tenant) }
     } else {
-      try insert(AuditRun.rows(of: try auditMarks(tenant: tenant, level, from: first), level, from: first), tenant: tenant)
+      try insert(try rowsOfEntries(tenant: tenant, level, from: first), tenant: tenant)
     }
     for run in runs {
       try prepare("DELETE FROM audit_runs WHERE tenant = ?1 AND level = ?2 AND bucket = 0 AND first = ?3")
@@ -37,9 +37,9 @@ extension SQLiteConnection {
     }
   }
 
-  /// What the entries themselves say, in ascending order.
-  private func auditMarks(tenant: String, _ level: AuditRun.Level, from first: Int64) throws(StoreError) -> [AuditRun.Mark] {
-    try prepare(
+  /// The rows of one run, from the entries themselves.
+  private func rowsOfEntries(tenant: String, _ level: AuditRun.Level, from first: Int64) throws(StoreError) -> [AuditRun] {
+    let marks = try prepare(
       """
       SELECT sequence, scope, scope_id, secret_id FROM audit
       WHERE tenant = ?1 AND sequence >= ?2 AND sequence < ?3 AND scope <> ''
@@ -47,6 +47,7 @@ extension SQLiteConnection {
     ).all(.text(tenant), .integer(first), .integer(first + level.span)) { row in
       AuditRun.Mark(AuditRun.hash(row.text(1), row.text(2), row.text(3)), distance: row.integer(0) - first)
     }.sorted()
+    return AuditRun.rows(of: marks, level, from: first)
   }
 
   /// The short runs of one merged run, as they are stored.
@@ -125,10 +126,12 @@ extension SQLiteConnection {
     var entry: Int64? = chain.oldest
     while let sequence = entry {
       let first = AuditRun.Level.merged.first(for: sequence)
-      let marks = try auditMarks(tenant: chain.tenant, .merged, from: first)
-      let isMerged = first + AuditRun.Level.merged.span - 1 <= chain.newest
-      let expected =
-        isMerged ? AuditRun.rows(of: marks, .merged, from: first) : Self.shortRows(of: marks, from: first, through: chain.newest)
+      let end = min(first + AuditRun.Level.merged.span, chain.newest + 1)
+      let level: AuditRun.Level = end - first == AuditRun.Level.merged.span ? .merged : .short
+      var expected: [AuditRun] = []
+      for start in stride(from: first, through: end - level.span, by: Int(level.span)) {
+        expected += try rowsOfEntries(tenant: chain.tenant, level, from: start)
+      }
       let stored = try storedRuns(tenant: chain.tenant, from: first)
       rows += Int64(stored.count)
       fits =
@@ -137,14 +140,6 @@ extension SQLiteConnection {
       entry = try firstEntry(tenant: chain.tenant, from: first + AuditRun.Level.merged.span)
     }
     return (fits, rows)
-  }
-
-  private static func shortRows(of marks: [AuditRun.Mark], from first: Int64, through newest: Int64) -> [AuditRun] {
-    let level = AuditRun.Level.short
-    let byRun = Dictionary(grouping: marks) { level.first(for: $0.distance) }
-    return byRun.keys.sorted().filter { first + $0 + level.span - 1 <= newest }.flatMap { start in
-      AuditRun.rows(of: byRun[start, default: []].map { $0.moved(by: -start) }, level, from: first + start)
-    }
   }
 
   private static func withoutTrimmed(_ run: AuditRun, _ chain: Chain) -> AuditRun {
@@ -175,13 +170,14 @@ extension SQLiteReading {
     let newest = try auditHead(tenant: place.tenant)?.sequence ?? 0
     // The first that no run tells of.
     let end = AuditRun.Level.short.first(for: newest + 1)
-    var found = try newEntries(place, secret, from: end, before: sequence, limit: limit)
+    var found = try entries(of: place, secret, from: end, before: sequence, limit: limit)
     let hash = AuditRun.hash(place.scope, place.scopeID, secret)
     for level in AuditRun.Level.allCases {
       var last = min(end, sequence)
       while found.count < limit, let run = try marked(hash, level, tenant: place.tenant, before: last) {
         for marked in run.sequences.reversed() where marked < sequence && found.count < limit {
-          if let row = try entry(marked, of: place, secret) { found.append(row) }
+          // None where the entry tells of another place with the same hash, or was trimmed.
+          found += try entries(of: place, secret, from: marked, before: marked + 1, limit: 1)
         }
         last = run.first
       }
@@ -189,7 +185,7 @@ extension SQLiteReading {
     return found
   }
 
-  private func newEntries(_ place: ScopeKey, _ secret: String, from first: Int64, before sequence: Int64, limit: Int) throws(StoreError)
+  private func entries(of place: ScopeKey, _ secret: String, from first: Int64, before sequence: Int64, limit: Int) throws(StoreError)
     -> [AuditRow]
   {
     try connection.prepare(
@@ -219,16 +215,5 @@ extension SQLiteReading {
     guard let (first, distances) = found else { return nil }
     guard let distances else { throw .corrupt }
     return (first, distances.map { first + $0 })
-  }
-
-  /// nil when the entry tells of another place with the same hash, or was trimmed.
-  private func entry(_ sequence: Int64, of place: ScopeKey, _ secret: String) throws(StoreError) -> AuditRow? {
-    try connection.prepare(
-      """
-      SELECT tenant, sequence, at, actor_type, actor_id, key_id, action, scope, scope_id, secret_id, field_key, revision, outcome,
-        request_id, details, hash, mac FROM audit
-      WHERE tenant = ?1 AND sequence = ?5 AND secret_id = ?4 AND scope_id = ?3 AND scope = ?2
-      """
-    ).first(.text(place.tenant), .text(place.scope), .text(place.scopeID), .text(secret), .integer(sequence), read: AuditRow.init)
   }
 }
