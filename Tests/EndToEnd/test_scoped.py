@@ -159,6 +159,40 @@ class BindingTests(ScopedTestCase):
             self.assertNotIn(b"canary", answer.body)
         self.assertEqual(agent.ask("GET", agent.path("t/fields/g")).status, 200)
 
+    def test_a_changed_version_is_not_made_good_by_its_destruction(self):
+        """T04: a version gets a new MAC when it is destroyed, so it is proven first."""
+        coffer = self.coffer = self.fresh()
+        self.ask = coffer.client()
+        self.addCleanup(self.ask.close)
+        self.headers = [("Authorization", "Bearer " + coffer.keys["adminKey"])]
+        self.tenant = self.operator("POST", "/tenants", {"name": "first"}, status=201)["id"]
+        agent = self.agent()
+        agent.call("PUT", agent.path("s"), {})
+
+        def put(field, number):
+            return agent.ask("PUT", agent.path("s/fields/" + field), {"sensitivity": "plaintext", "value": "canary %d" % number})
+
+        for field in ("author", "state", "whole"):
+            for number in range(6):
+                self.assertEqual(put(field, number).status, 200)
+        coffer.stop()
+        agent.client.close()
+        database = sqlite3.connect(coffer.folder + "/store/coffer.db")
+        with database:
+            # Five of six versions are kept beside the newest: the next change destroys the first.
+            for change in ("created_by = 'x' WHERE field_key = 'author'", "state = 'destroyed' WHERE field_key = 'state'"):
+                self.assertEqual(database.execute("UPDATE fields SET %s AND version = 1" % change).rowcount, 1)
+        database.close()
+        coffer.up()
+        for field in ("author", "state"):
+            answer = put(field, 6)
+            self.assertEqual((answer.status, answer.json()["code"]), (503, "unavailable"), field)
+            self.assertNotIn(b"canary", answer.body)
+            self.assertEqual(agent.call("GET", agent.path("s/fields/" + field))["fieldVersion"], 6)
+        self.assertEqual(put("whole", 6).status, 200)
+        states = [row["state"] for row in agent.call("GET", agent.path("s/fields/whole/versions"))]
+        self.assertEqual(states, ["current"] + ["retained"] * 5 + ["destroyed"])
+
 
     def test_plain_columns_changed_in_the_database_are_not_believed(self):
         """T04: nobody becomes a manager, stays enabled or sees other metadata by SQL."""

@@ -116,9 +116,11 @@ extension ScopedTransaction {
     // From the newest that must go down to the first that went before.
     version -= retained
     while version > 0,
-      var old = try store.fieldVersion(tenant: row.tenant, incarnation: row.incarnation, key: row.fieldKey, version: version),
-      old.state == .retained
+      let earlier = try store.fieldVersion(tenant: row.tenant, incarnation: row.incarnation, key: row.fieldKey, version: version)
     {
+      // Before it gets a new MAC: a row that somebody changed must not become a good one.
+      var old = try service.verified(earlier, in: store)
+      guard old.state == .retained else { break }
       old.state = .destroyed
       old.sealed = []
       try put(old)
