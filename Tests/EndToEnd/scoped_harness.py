@@ -71,6 +71,15 @@ class ScopedTestCase(CofferTestCase):
         self.headers = [("Authorization", "Bearer " + self.coffer.keys["adminKey"])]
         self.tenant = self.operator("POST", "/tenants", {"name": "tenant of " + self.id()}, status=201)["id"]
 
+    def use_fresh(self, **options):
+        """A Coffer for this test alone, with a tenant, in the place of the one of all tests."""
+        self.coffer = self.fresh(**options)
+        self.ask = self.coffer.client()
+        self.addCleanup(self.ask.close)
+        self.headers = [("Authorization", "Bearer " + self.coffer.keys["adminKey"])]
+        self.tenant = self.operator("POST", "/tenants", {"name": "first"}, status=201)["id"]
+        return self.coffer
+
     def operator(self, method, target, body=None, status=200, code=None):
         answer = self.ask(method, "/admin/v1" + target, body, headers=self.headers, key=None)
         self.assertEqual(answer.status, status, (method, target, answer.body[:400]))

@@ -258,11 +258,7 @@ class WithoutAuditTests(ScopedTestCase):
     """The chain cannot take an entry: nothing is exposed, and the alert is told where it can be."""
 
     def test_the_log_tells_what_the_chain_cannot(self):
-        coffer = self.coffer = self.fresh(options=self.options)
-        self.ask = coffer.client()
-        self.addCleanup(self.ask.close)
-        self.headers = [("Authorization", "Bearer " + coffer.keys["adminKey"])]
-        self.tenant = self.operator("POST", "/tenants", {"name": "first"}, status=201)["id"]
+        coffer = self.use_fresh(options=self.options)
         reader = self.agent("reader")
         reader.call("PUT", reader.path("acme"), {"fields": [{"key": "p", "sensitivity": "plaintext", "value": "value-hidden"}]})
         reader.store("acme", "f", b"sealed")

@@ -130,11 +130,7 @@ class BindingTests(ScopedTestCase):
 
     def test_rows_moved_in_the_database_open_nowhere(self):
         """T04, T06: an envelope or value that was moved to another field, secret, scope or tenant."""
-        coffer = self.coffer = self.fresh()
-        self.ask = coffer.client()
-        self.addCleanup(self.ask.close)
-        self.headers = [("Authorization", "Bearer " + coffer.keys["adminKey"])]
-        self.tenant = self.operator("POST", "/tenants", {"name": "first"}, status=201)["id"]
+        coffer = self.use_fresh()
         agent = self.agent()
         for secret in ("s", "t"):
             agent.call("PUT", agent.path(secret), {"fields": [{"key": "p", "sensitivity": "plaintext", "value": "canary-" + secret}]})
@@ -161,11 +157,7 @@ class BindingTests(ScopedTestCase):
 
     def test_a_changed_version_is_not_made_good_by_its_destruction(self):
         """T04: a version gets a new MAC when it is destroyed, so it is proven first."""
-        coffer = self.coffer = self.fresh()
-        self.ask = coffer.client()
-        self.addCleanup(self.ask.close)
-        self.headers = [("Authorization", "Bearer " + coffer.keys["adminKey"])]
-        self.tenant = self.operator("POST", "/tenants", {"name": "first"}, status=201)["id"]
+        coffer = self.use_fresh()
         agent = self.agent()
         agent.call("PUT", agent.path("s"), {})
 
@@ -196,11 +188,7 @@ class BindingTests(ScopedTestCase):
 
     def test_plain_columns_changed_in_the_database_are_not_believed(self):
         """T04: nobody becomes a manager, stays enabled or sees other metadata by SQL."""
-        coffer = self.coffer = self.fresh(options=self.options)
-        self.ask = coffer.client()
-        self.addCleanup(self.ask.close)
-        self.headers = [("Authorization", "Bearer " + coffer.keys["adminKey"])]
-        self.tenant = self.operator("POST", "/tenants", {"name": "first"}, status=201)["id"]
+        coffer = self.use_fresh(options=self.options)
         agent, team = self.agent(capabilities=["secrets:list", "secrets:read", "secrets:write"]), self.team()
         self.join(agent, "team", team, "reader")
         agent.call("PUT", agent.path("s"), {"fields": [{"key": "p", "sensitivity": "plaintext", "value": "canary"}]})
@@ -685,11 +673,7 @@ class AuditTests(ScopedTestCase):
         self.assertTrue(self.operator("POST", self.below("audit/verify"))["ok"])
 
     def test_no_audit_no_answer(self):
-        coffer = self.coffer = self.fresh(options=self.options)
-        self.ask = coffer.client()
-        self.addCleanup(self.ask.close)
-        self.headers = [("Authorization", "Bearer " + coffer.keys["adminKey"])]
-        self.tenant = self.operator("POST", "/tenants", {"name": "first"}, status=201)["id"]
+        coffer = self.use_fresh(options=self.options)
         agent = self.agent()
         agent.call("PUT", agent.path("s"), {"fields": [{"key": "p", "sensitivity": "plaintext", "value": "value-hidden"}]})
         envelope, minted = agent.store("s", "f", b"value"), agent.mint("s", "g")

@@ -80,10 +80,7 @@ extension Desk {
     guard let row = try dataKey(id, known) else { return nil }
     guard row.incarnation == secret.incarnation, row.fieldKey == current.fieldKey else { return nil }
     if row.fieldVersion == current.version { return current.dataKeyID == id ? row.fieldVersion : nil }
-    let version = try reader.fieldVersion(
-      tenant: current.tenant, incarnation: secret.incarnation, key: current.fieldKey, version: row.fieldVersion)
-    guard let version, version.state == .retained, try service.verified(version, in: reader).dataKeyID == id else { return nil }
-    return row.fieldVersion
+    return try service.retained(row.fieldVersion, of: current, in: reader)?.dataKeyID == id ? row.fieldVersion : nil
   }
 
   /// The registry row of a key, checked, here or before.

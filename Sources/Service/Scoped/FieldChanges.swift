@@ -58,12 +58,9 @@ extension ScopedTransaction {
     if version == current.version {
       return FieldChangeResult(view: try service.view(current, of: secret, content: nil), revision: secret.revision, isChanged: false)
     }
-    guard version > 0,
-      let earlier = try store.fieldVersion(tenant: caller.tenant, incarnation: secret.incarnation, key: action.fieldKey, version: version),
-      earlier.state == .retained
-    else { throw ScopedFailure(code: .versionNotFound) }
+    guard let earlier = try service.retained(version, of: current, in: store) else { throw ScopedFailure(code: .versionNotFound) }
     try conditions.demand(settings)
-    let content = try service.content(of: try service.verified(earlier, in: store), of: secret, in: store)
+    let content = try service.content(of: earlier, of: secret, in: store)
     if content.sensitivity == .plaintext, settings.plaintextPolicy == .deny {
       throw ScopedFailure(Refusal(.plaintextDenied), denial: action.denial(.plaintextDenied, origin))
     }

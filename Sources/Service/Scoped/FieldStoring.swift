@@ -115,12 +115,7 @@ extension ScopedTransaction {
     guard version >= retained else { return row.version }
     // From the newest that must go down to the first that went before.
     version -= retained
-    while version > 0,
-      let earlier = try store.fieldVersion(tenant: row.tenant, incarnation: row.incarnation, key: row.fieldKey, version: version)
-    {
-      // Before it gets a new MAC: a row that somebody changed must not become a good one.
-      var old = try service.verified(earlier, in: store)
-      guard old.state == .retained else { break }
+    while var old = try service.retained(version, of: row, in: store) {
       old.state = .destroyed
       old.sealed = []
       try put(old)

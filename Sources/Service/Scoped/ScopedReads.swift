@@ -106,12 +106,8 @@ extension Desk {
       let secret = known.secret
       var (field, view) = (known.field, known.view)
       if let version, version != field.version {
-        guard version > 0,
-          let earlier = try reader.fieldVersion(
-            tenant: caller.tenant, incarnation: secret.incarnation, key: field.fieldKey, version: version),
-          earlier.state == .retained
-        else { throw ScopedFailure(code: .versionNotFound) }
-        field = try service.verified(earlier, in: reader)
+        guard let earlier = try service.retained(version, of: field, in: reader) else { throw ScopedFailure(code: .versionNotFound) }
+        field = earlier
         view = nil
       }
       let tag = secret.tag(of: field)

@@ -108,6 +108,15 @@ extension Service {
     return row
   }
 
+  /// An earlier version of the field, checked; nil unless it is retained. Proven before its state is believed or it gets a new MAC.
+  func retained(_ version: UInt64, of field: FieldRow, in store: any StoreReading) throws -> FieldRow? {
+    guard version > 0,
+      let row = try store.fieldVersion(tenant: field.tenant, incarnation: field.incarnation, key: field.fieldKey, version: version)
+    else { return nil }
+    let checked = try verified(row, in: store)
+    return checked.state == .retained ? checked : nil
+  }
+
   func verified(_ row: DataKeyRow, in store: any StoreReading) throws(ServiceError) -> DataKeyRow {
     let keys = try vault.keys(tenant: row.tenant, version: row.kekVersion, in: store)
     guard constantTimeEqual(try keys.mac(of: row), row.mac) else { throw .unreadable }
