@@ -96,12 +96,6 @@ internal import Threads
     }
   }
 
-  private func beginTurn() {
-    guard !isInTurn else { return }
-    isInTurn = true
-    handler.turnBegins()
-  }
-
   private func endTurn() {
     guard isInTurn else { return }
     isInTurn = false
@@ -236,7 +230,8 @@ internal import Threads
       if connection.reply(handler.refuse(refusal, requestID: call.requestID), to: call) { look(connection) }
     case .request(let request, var call):
       shared.count(.request)
-      beginTurn()
+      isInTurn = true
+      handler.requestBegins()
       connection.state.withLock { $0.isBusy = true }
       let answer = handler.handle(request)
       call.mark = handler.lastMark

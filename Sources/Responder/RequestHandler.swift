@@ -3,9 +3,10 @@ package import HTTPMessages
 /// What a loop thread asks of the program. One handler per loop thread, made on that thread and
 /// never used by another.
 package protocol RequestHandler: AnyObject {
-  /// Called before the first request of a loop turn; read transactions start here.
-  func turnBegins()
-  /// Called when the turn has no more requests, always before the loop blocks.
+  /// Called before each request: what it reads must be at least as new as this moment. A turn goes on reading requests that were
+  /// sent while it ran, perhaps because of an answer that another thread gave meanwhile.
+  func requestBegins()
+  /// Called when a turn of the loop has no more requests, always before the loop blocks.
   func turnEnds()
   /// Called at each pass of the loop, at least once a second, also when there is no request.
   func passes()

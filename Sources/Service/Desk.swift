@@ -18,10 +18,11 @@ package final class Desk {
     reader = try service.store.makeReader()
   }
 
-  /// Starts the snapshot that the reads until `turnEnds` see. A failure shows in the reads themselves.
-  package func turnBegins() throws(StoreError) {
+  /// From here on reads see one snapshot, which lacks nothing that anybody was told of before. A failure shows in the reads
+  /// themselves.
+  package func requestBegins() throws(StoreError) {
     forgetWithTheVault()
-    try reader.turnBegins()
+    try reader.refresh()
   }
   package func turnEnds() { reader.turnEnds() }
 

@@ -25,9 +25,13 @@ struct ChangeClocks: Sendable {
   let structure = ChangeClock()
   /// Of everything but audit entries, of which each exposure adds one.
   let contents = ChangeClock()
+  /// Of everything.
+  let commits = ChangeClock()
 
   func begin() {
     structure.begin()
     contents.begin()
+    // Last: who finds this one begun finds all.
+    commits.begin()
   }
 }

@@ -241,21 +241,27 @@ final class SQLiteReader: SQLiteReading, StoreReader {
   private(set) var structure: ReadVersion?
   private(set) var contents: ReadVersion?
   private let clocks: ChangeClocks
+  /// The number of commits when the turn's snapshot was to begin. nil outside a turn, and while another process writes.
+  private var commits: UInt64?
 
   init(_ connection: SQLiteConnection, _ clocks: ChangeClocks) {
     self.clocks = clocks
     super.init(connection)
   }
 
-  func turnBegins() throws(StoreError) {
-    // Before the snapshot: what was committed by then is in it.
-    if let structure = clocks.structure.now, let contents = clocks.contents.now {
+  func refresh() throws(StoreError) {
+    // Read before the snapshot begins and before the other numbers: what was told of by then is in it and in them.
+    let commits = clocks.commits.now
+    if let commits, commits == self.commits { return }
+    turnEnds()
+    if let commits, let structure = clocks.structure.now, let contents = clocks.contents.now {
+      self.commits = commits
       (self.structure, self.contents) = (.number(structure), .number(contents))
       // A turn that has everything in memory needs none.
       connection.beginsWhenUsed = true
       return
     }
-    if !connection.isInTransaction { try connection.execute("BEGIN") }
+    try connection.execute("BEGIN")
     // Starts the read transaction, so that the number belongs to what the turn's reads see (sqlite.org/pragma.html).
     contents = try connection.prepare("PRAGMA data_version").first { .snapshot($0.unsigned(0)) }
     structure = contents
@@ -265,7 +271,7 @@ final class SQLiteReader: SQLiteReading, StoreReader {
 
   /// A snapshot that stayed open would keep the log from being emptied.
   func turnEnds() {
-    (structure, contents) = (nil, nil)
+    (commits, structure, contents) = (nil, nil, nil)
     connection.beginsWhenUsed = false
     guard connection.isInTransaction else { return }
     do { try connection.execute("COMMIT") } catch { try? connection.execute("ROLLBACK") }

@@ -50,6 +50,7 @@ final class SQLiteWriter: Sendable {
         let attempts = try commit(batch, connection, transaction)
         if transaction.changesStructure { clocks.structure.advance() }
         if transaction.changesContents { clocks.contents.advance() }
+        clocks.commits.advance()
         measured.withLock { $0.note(writes: batch.count, auditEntries: transaction.appendedEntries) }
         let erasure = erase(batch, connection)
         for attempt in attempts { attempt.finish(WriteQueue.Outcome(isErased: erasure == .done)) }

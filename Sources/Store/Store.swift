@@ -4,7 +4,7 @@
 ///
 /// Tenant is the first part of every key. Ids, times and random bytes come from the caller.
 package protocol Store: Sendable {
-  /// A reader for one thread. Its reads see the state of the last `turnBegins`.
+  /// A reader for one thread. Its reads see the state of the last `refresh`.
   func makeReader() throws(StoreError) -> any StoreReader
 
   /// Queues `body` for the writer and returns at once. The writer runs queued bodies in order, many to
@@ -127,8 +127,9 @@ package enum ReadVersion: Sendable, Equatable {
 
 /// Confined to the thread that made it.
 package protocol StoreReader: StoreReading {
-  /// Starts the snapshot that every read until `turnEnds` sees. Reads outside a turn see the newest state.
-  func turnBegins() throws(StoreError)
+  /// From here until the next call or `turnEnds` reads see one snapshot, which has every commit that anybody was told of before:
+  /// that of the turn, when nothing was committed since. Reads outside a turn see the newest state.
+  func refresh() throws(StoreError)
   func turnEnds()
   /// Of who may do what: tenants, API keys, agents, memberships, teams and projects. nil outside a turn.
   var structure: ReadVersion? { get }

@@ -30,7 +30,7 @@ final class Handler: RequestHandler {
   }
 
   /// A snapshot that cannot be taken shows in the reads: each then sees the newest state or fails by itself.
-  func turnBegins() { try? desk.turnBegins() }
+  func requestBegins() { try? desk.requestBegins() }
   func turnEnds() { desk.turnEnds() }
   func passes() { desk.forgetWithTheVault() }
 

@@ -185,6 +185,26 @@ class BindingTests(ScopedTestCase):
         states = [row["state"] for row in agent.call("GET", agent.path("s/fields/whole/versions"))]
         self.assertEqual(states, ["current"] + ["retained"] * 5 + ["destroyed"])
 
+    def test_a_changed_data_key_is_not_made_good_by_a_rollback(self):
+        """T04: the row of a data key gets a new MAC when its envelope is set again, so it is proven first."""
+        coffer = self.use_fresh()
+        agent = self.agent()
+        agent.call("PUT", agent.path("s"), {})
+        for field in ("changed", "whole"):
+            for value in (b"one", b"two"):
+                agent.store("s", field, value)
+        coffer.stop()
+        agent.client.close()
+        database = sqlite3.connect(coffer.folder + "/store/coffer.db")
+        with database:
+            change = "UPDATE data_keys SET bound_at = bound_at + 1 WHERE field_key = 'changed' AND field_version = 1"
+            self.assertEqual(database.execute(change).rowcount, 1)
+        database.close()
+        coffer.up()
+        answer = agent.ask("POST", agent.path("s/fields/changed/rollback"), {"fieldVersion": 1})
+        self.assertEqual((answer.status, answer.json()["code"]), (503, "unavailable"))
+        self.assertEqual(agent.call("GET", agent.path("s/fields/changed"))["fieldVersion"], 2)
+        self.assertEqual(agent.call("POST", agent.path("s/fields/whole/rollback"), {"fieldVersion": 1})["fieldVersion"], 3)
 
     def test_plain_columns_changed_in_the_database_are_not_believed(self):
         """T04: nobody becomes a manager, stays enabled or sees other metadata by SQL."""

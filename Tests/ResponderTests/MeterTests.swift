@@ -11,7 +11,7 @@ internal import Threads
 private final class MarkingHandler: RequestHandler {
   private(set) var lastMark = RequestMark()
 
-  func turnBegins() {}
+  func requestBegins() {}
   func turnEnds() {}
   func refuse(_ refusal: RequestRefusal, requestID: String) -> Response { Response(status: Status(400)) }
   var abandoned: Response { Response(status: Status(503)) }

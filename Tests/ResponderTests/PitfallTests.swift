@@ -6,19 +6,37 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// Counts turns, so that a test can see whether one was left open.
+/// Counts what loops tell their handlers.
 private final class TurnCounter: Sendable {
   let begun = Atomic(0)
   let ended = Atomic(0)
+  /// Requests that were handled without having been announced.
+  let unannounced = Atomic(0)
 }
 
 private final class TurnHandler: RequestHandler {
   private let echo = EchoHandler()
   private let counter: TurnCounter
+  private var isAnnounced = false
+  private var isInTurn = false
   init(_ counter: TurnCounter) { self.counter = counter }
-  func turnBegins() { counter.begun.add(1, ordering: .sequentiallyConsistent) }
-  func turnEnds() { counter.ended.add(1, ordering: .sequentiallyConsistent) }
-  func handle(_ request: Request) -> Answer { echo.handle(request) }
+  func requestBegins() {
+    isAnnounced = true
+    guard !isInTurn else { return }
+    isInTurn = true
+    counter.begun.add(1, ordering: .sequentiallyConsistent)
+  }
+  func turnEnds() {
+    isInTurn = false
+    counter.ended.add(1, ordering: .sequentiallyConsistent)
+  }
+  func handle(_ request: Request) -> Answer {
+    if !isAnnounced { counter.unannounced.add(1, ordering: .sequentiallyConsistent) }
+    isAnnounced = false
+    // Long enough for what others send to wait together.
+    if request.target.rawPath == "/slow" { usleep(50_000) }
+    return echo.handle(request)
+  }
   func refuse(_ refusal: RequestRefusal, requestID: String) -> Response { echo.refuse(refusal, requestID: requestID) }
   var abandoned: Response { echo.abandoned }
 }
@@ -73,6 +91,22 @@ private final class TurnHandler: RequestHandler {
       #expect(counter.begun.load(ordering: .sequentiallyConsistent) == counter.ended.load(ordering: .sequentiallyConsistent))
     }
     #expect(counter.begun.load(ordering: .sequentiallyConsistent) >= 50)
+  }
+
+  /// A request of a turn may have been sent because of an answer that left while the turn ran: what the turn has read by then is
+  /// too old for it.
+  @Test func eachRequestOfATurnIsAnnounced() throws {
+    let counter = TurnCounter()
+    let responder = try start(counter)
+    defer { responder.stop() }
+    let slow = try Peer(path)
+    let peers = try (0..<16).map { _ in try Peer(path) }
+    try slow.write(Peer.request("/slow", body: []))
+    for peer in peers { try peer.write(Peer.request("/a", body: [])) }
+    for peer in [slow] + peers { #expect(try peer.reply().status == "200") }
+    responder.stop()
+    #expect(counter.ended.load(ordering: .sequentiallyConsistent) <= peers.count, "no turn had two requests")
+    #expect(counter.unannounced.load(ordering: .sequentiallyConsistent) == 0)
   }
 
   /// The descriptor was handed to the library: unless told otherwise, that closes it before it reads.

@@ -8,7 +8,7 @@ import Testing
 
 /// Answers with the method, the path and the body; `/later` from another thread, `/dropped` never, `/size/N` with N bytes.
 final class EchoHandler: RequestHandler {
-  func turnBegins() {}
+  func requestBegins() {}
   func turnEnds() {}
   func refuse(_ refusal: RequestRefusal, requestID: String) -> Response {
     Response(status: Status(400), body: .bytes(Array("\(refusal)".utf8)))

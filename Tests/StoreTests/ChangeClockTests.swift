@@ -1,6 +1,7 @@
-import Store
 import TestSupport
 import Testing
+
+@testable import Store
 
 /// The numbers that say whether what was worked out of rows still holds.
 @Suite struct ChangeClockTests {
@@ -82,13 +83,13 @@ import Testing
   }
 
   private func structure(_ reader: any StoreReader) throws -> ReadVersion {
-    try reader.turnBegins()
+    try reader.refresh()
     defer { reader.turnEnds() }
     return try #require(reader.structure)
   }
 
   private func contents(_ reader: any StoreReader) throws -> ReadVersion {
-    try reader.turnBegins()
+    try reader.refresh()
     defer { reader.turnEnds() }
     return try #require(reader.contents)
   }
@@ -143,7 +144,7 @@ import Testing
     let store = try SQLiteStore(directory: directory.path + "/store")
     defer { store.close() }
     let reader = try store.makeReader()
-    try reader.turnBegins()
+    try reader.refresh()
     try store.perform(Self.structural[0].1)
     #expect(try reader.tenant("t1") == Self.tenant)
     try store.perform(Self.structural[1].1)
@@ -151,6 +152,41 @@ import Testing
     #expect(try reader.agent(tenant: "t1", id: "a") == nil)
     reader.turnEnds()
     #expect(try reader.agent(tenant: "t1", id: "a") == Self.agent)
+  }
+
+  /// Whatever it was, also an audit entry alone, and also when it was not read before.
+  @Test(arguments: [true, false]) func afterACommitATurnSeesWhatItDid(hasRead: Bool) throws {
+    let store = try SQLiteStore(directory: directory.path + "/store")
+    defer { store.close() }
+    let reader = try store.makeReader()
+    try store.perform(Self.structural[0].1)
+    try reader.refresh()
+    defer { reader.turnEnds() }
+    for sequence in 1...10 as ClosedRange<Int64> {
+      if hasRead { #expect(try reader.tenant("t1") == Self.tenant) }
+      try store.perform(Self.entries(sequence...sequence))
+      try reader.refresh()
+      #expect(try reader.auditHead(tenant: "t1")?.sequence == sequence)
+    }
+  }
+
+  /// What was looked up for one request of a turn holds for the next one.
+  @Test func withoutACommitATurnKeepsItsSnapshot() throws {
+    let store = try SQLiteStore(directory: directory.path + "/store")
+    defer { store.close() }
+    let reader = try store.makeReader()
+    try store.perform(Self.structural[0].1)
+    try reader.refresh()
+    let contents = try #require(reader.contents)
+    #expect(try reader.tenant("t1") == Self.tenant)
+    let other = try SQLiteConnection(path: directory.path + "/store/" + StoreFile.name, role: .writer)
+    try other.executeScript("UPDATE tenants SET name = 'not told of'")
+    try reader.refresh()
+    #expect(try reader.tenant("t1") == Self.tenant && reader.contents == contents)
+    reader.turnEnds()
+    try reader.refresh()
+    #expect(try reader.tenant("t1")?.name == "not told of")
+    reader.turnEnds()
   }
 
   @Test func whatCameToNothingChangesNothing() throws {

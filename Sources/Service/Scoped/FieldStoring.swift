@@ -87,7 +87,7 @@ extension ScopedTransaction {
   /// The registry row of an envelope's data key: new, or on to its newest version after a rollback.
   private func bind(_ envelope: EnvelopeV1, to field: FieldRow, _ keys: TenantKeys) throws -> [UInt8] {
     guard let wrapped = WrappedDataKey(bytes: envelope.dataKeyCiphertext) else { throw ServiceError.unreadable }
-    let known = try store.dataKey(tenant: field.tenant, id: wrapped.id)
+    let known = try store.dataKey(tenant: field.tenant, id: wrapped.id).map { try service.verified($0, in: store) }
     var row = DataKeyRow(
       tenant: field.tenant, id: wrapped.id, incarnation: field.incarnation, fieldKey: field.fieldKey, fieldVersion: field.version,
       digest: envelope.digest, kekVersion: keys.version, boundAt: known?.boundAt ?? now, mac: [])
