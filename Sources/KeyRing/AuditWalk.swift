@@ -65,11 +65,11 @@ package struct AuditWalk {
   }
 
   /// The next entry. False once something did not fit.
-  package mutating func take(_ fields: AuditLink.Fields, hash: [UInt8], mac: [UInt8]) -> Bool {
+  package mutating func take(_ entry: some AuditLinked, hash: [UInt8], mac: [UInt8]) -> Bool {
     guard firstBad == nil else { return false }
-    let expected = AuditLink.hash(fields, after: last.hash)
+    let expected = AuditLink.hash(entry, after: last.hash)
     let next = last.sequence + 1
-    guard fields.sequence == UInt64(bitPattern: next), constantTimeEqual(expected, hash), isGenuine(mac, of: expected, at: next) else {
+    guard entry.linkSequence == UInt64(bitPattern: next), constantTimeEqual(expected, hash), isGenuine(mac, of: expected, at: next) else {
       firstBad = next
       return false
     }

@@ -20,9 +20,13 @@ package struct DataKeyBinding: Sendable, Equatable {
 
   func authenticatedData(header: ArraySlice<UInt8>) -> [UInt8] {
     var data = LengthPrefixed()
-    data.appendRaw(Array(header))
+    data.appendRaw(header)
     data.append("scoped-secrets/data-key/v1")
-    for part in [tenant, scope, scopeID, secretID, fieldKey] { data.append(part) }
+    data.append(tenant)
+    data.append(scope)
+    data.append(scopeID)
+    data.append(secretID)
+    data.append(fieldKey)
     return data.bytes
   }
 }
@@ -81,8 +85,9 @@ extension TenantKeys {
   /// A fresh random data key for `binding`.
   package func mintDataKey(for binding: DataKeyBinding, issuedAt: UInt64) throws(CipherError) -> MintedDataKey {
     let key = try SecretBytes.generate(count: 32)
-    let id = try RandomBytes.generate(count: 16)
-    let nonce = try RandomBytes.generate(count: AES256GCM.nonceBytes)
+    // At once: each draw has its price.
+    let random = try RandomBytes.generate(count: 16 + AES256GCM.nonceBytes)
+    let (id, nonce) = (Array(random[..<16]), Array(random[16...]))
     return MintedDataKey(key: key, wrapped: try wrap(key, id: id, issuedAt: issuedAt, nonce: nonce, to: binding))
   }
 

@@ -29,5 +29,6 @@ struct LengthPrefixed {
   mutating func append(_ number: UInt32) { unsafe withUnsafeBytes(of: number.bigEndian) { unsafe bytes.append(contentsOf: $0) } }
   mutating func append(_ number: UInt64) { unsafe withUnsafeBytes(of: number.bigEndian) { unsafe bytes.append(contentsOf: $0) } }
 
-  mutating func appendRaw(_ raw: [UInt8]) { bytes.append(contentsOf: raw) }
+  mutating func appendRaw(_ byte: UInt8) { bytes.append(byte) }
+  mutating func appendRaw(_ raw: some Collection<UInt8>) { bytes.append(contentsOf: raw) }
 }

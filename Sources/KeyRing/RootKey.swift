@@ -43,7 +43,7 @@ package struct RootKey: Sendable {
   }
 
   /// MAC of a tenant's or a key's row, 32 bytes.
-  package func rowMAC(_ parts: [MACPart]) throws(CipherError) -> [UInt8] { try rowProof.mac(parts) }
+  package func rowMAC(_ message: borrowing MACMessage) throws(CipherError) -> [UInt8] { try rowProof.mac(message) }
 
   /// MAC of an audit hash, 32 bytes (scoped spec, section 7).
   package func auditMAC(_ hash: [UInt8]) throws(CipherError) -> [UInt8] { try HMACSHA256.code(for: hash, key: auditKey) }
@@ -54,5 +54,5 @@ package struct CursorKey: Sendable {
   let key: SecretBytes
 
   /// 32 bytes.
-  package func mac(_ parts: [MACPart]) throws(CipherError) -> [UInt8] { try HMACSHA256.code(for: MACPart.message(parts), key: key) }
+  package func mac(_ message: borrowing MACMessage) throws(CipherError) -> [UInt8] { try HMACSHA256.code(for: message.bytes, key: key) }
 }

@@ -18,7 +18,9 @@ package struct RootKeys: Sendable {
   package var rowProofs: RowProofs { RowProofs(signing: signing.rowProof, other: other?.rowProof) }
 
   /// Whether one of them has made the MAC of a row.
-  package func verify(rowMAC mac: [UInt8], of parts: [MACPart]) throws(CipherError) -> Bool { try rowProofs.verify(mac, of: parts) }
+  package func verify(rowMAC mac: [UInt8], of message: borrowing MACMessage) throws(CipherError) -> Bool {
+    try rowProofs.verify(mac, of: message)
+  }
 
   func verify(auditMAC mac: [UInt8], of hash: [UInt8]) -> Bool {
     (try? anyone { key throws(CipherError) in constantTimeEqual(try key.auditMAC(hash), mac) }) ?? false

@@ -7,7 +7,7 @@ struct RowProof: Sendable {
   let key: SecretBytes
 
   /// 32 bytes.
-  func mac(_ parts: [MACPart]) throws(CipherError) -> [UInt8] { try HMACSHA256.code(for: MACPart.message(parts), key: key) }
+  func mac(_ message: borrowing MACMessage) throws(CipherError) -> [UInt8] { try HMACSHA256.code(for: message.bytes, key: key) }
 }
 
 /// The proofs of the root keys that a process works with, in the order of `RootKeys`.
@@ -16,8 +16,8 @@ package struct RowProofs: Sendable {
   let other: RowProof?
 
   /// Whether one of them has made the MAC of a row.
-  package func verify(_ mac: [UInt8], of parts: [MACPart]) throws(CipherError) -> Bool {
-    let message = MACPart.message(parts)
+  package func verify(_ mac: [UInt8], of message: borrowing MACMessage) throws(CipherError) -> Bool {
+    let message = message.bytes
     if try holds(mac, message, signing) { return true }
     guard let other else { return false }
     return try holds(mac, message, other)

@@ -23,6 +23,9 @@ package struct TenantKEK: Sendable {
     TenantKEK(tenant: tenant, id: try RandomBytes.generate(count: 16), version: version, key: try SecretBytes.generate(count: 32))
   }
 
+  /// What clients and operators know a KEK by: `kek_` and 26 characters.
+  package static func name(of id: [UInt8]) -> String { "kek_" + RandomText.base32(id) }
+
   /// nonce (12) || ciphertext (32) || tag (16), under the root key (scoped spec, section 6.1).
   package func wrapped(by root: RootKey) throws(CipherError) -> [UInt8] {
     try wrapped(by: root, nonce: try RandomBytes.generate(count: AES256GCM.nonceBytes))
@@ -63,10 +66,12 @@ package struct TenantKEK: Sendable {
 }
 
 /// What a KEK version is used for at rest: a key that seals values and a key that authenticates plain columns.
-package struct TenantKeys: Sendable {
+package final class TenantKeys: Sendable {
   package let tenant: String
   package let kekID: [UInt8]
   package let version: UInt32
+  /// `TenantKEK.name(of:)`.
+  package let name: String
   /// Wraps data keys, and nothing else directly.
   let kek: SecretBytes
   private let storageKey: SecretBytes
@@ -77,12 +82,14 @@ package struct TenantKeys: Sendable {
     tenant = kek.tenant
     kekID = kek.id
     version = kek.version
+    name = TenantKEK.name(of: kek.id)
     storageKey = try HKDFSHA256.derive(from: kek.key, info: Array("scoped-secrets/plain-storage/v1".utf8), count: 32)
     rowKey = try HKDFSHA256.derive(from: kek.key, info: Array("coffer/row-mac-key/v1".utf8), count: 32)
   }
 
   /// Unwraps a KEK row; fails when any of its coordinates is not the one it was wrapped with.
-  package init(unwrapping wrapped: [UInt8], tenant: String, kekID: [UInt8], version: UInt32, root: RootKey) throws(CipherError) {
+  package convenience init(unwrapping wrapped: [UInt8], tenant: String, kekID: [UInt8], version: UInt32, root: RootKey) throws(CipherError)
+  {
     try self.init(TenantKEK.unwrap(wrapped, tenant: tenant, id: kekID, version: version, root: root))
   }
 
@@ -96,8 +103,8 @@ package struct TenantKeys: Sendable {
   }
 
   /// MAC of a row's plain columns, 32 bytes.
-  package func mac(_ parts: [MACPart]) throws(CipherError) -> [UInt8] {
-    try HMACSHA256.code(for: MACPart.message(parts), key: rowKey)
+  package func mac(_ message: borrowing MACMessage) throws(CipherError) -> [UInt8] {
+    try HMACSHA256.code(for: message.bytes, key: rowKey)
   }
 
   /// The one function that builds the AAD of stored values (docs/formats.md).

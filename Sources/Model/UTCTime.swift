@@ -9,7 +9,7 @@ package struct UTCTime: Sendable, Equatable {
   /// RFC 3339 with microseconds, as `current_datetime` is printed.
   package var preciseText: String { text(fraction: microseconds, digits: 6) }
 
-  private var seconds: Int64 { Int64((Double(unixMicroseconds) / 1_000_000).rounded(.down)) }
+  private var seconds: Int64 { (unixMicroseconds - (unixMicroseconds < 0 ? 999_999 : 0)) / 1_000_000 }
   private var microseconds: Int64 { unixMicroseconds - seconds * 1_000_000 }
 
   private func text(fraction: Int64, digits: Int) -> String {
@@ -18,23 +18,33 @@ package struct UTCTime: Sendable, Equatable {
     let (year, month, day) = Self.civil(days)
     var bytes: [UInt8] = []
     bytes.reserveCapacity(32)
-    func append(_ number: Int64, _ width: Int, _ end: Unicode.Scalar) {
-      var divisor: Int64 = 1
-      for _ in 1..<width { divisor *= 10 }
-      while number / divisor > 9 { divisor *= 10 }
-      while divisor > 0 {
-        bytes.append(UInt8(0x30 + number / divisor % 10))
-        divisor /= 10
-      }
-      bytes.append(UInt8(truncatingIfNeeded: end.value))
+    func append(_ end: Unicode.Scalar) { bytes.append(UInt8(truncatingIfNeeded: end.value)) }
+    /// Two digits.
+    func append(_ number: Int64, _ end: Unicode.Scalar? = nil) {
+      let number = UInt8(truncatingIfNeeded: number)
+      bytes.append(0x30 + number / 10)
+      bytes.append(0x30 + number % 10)
+      if let end { append(end) }
     }
-    append(max(0, year), 4, "-")
-    append(month, 2, "-")
-    append(day, 2, "T")
-    append(time / 3600, 2, ":")
-    append(time / 60 % 60, 2, ":")
-    append(time % 60, 2, ".")
-    append(fraction, digits, "Z")
+    if year > 9999 {
+      bytes.append(contentsOf: String(year).utf8)
+    } else {
+      append(max(0, year) / 100)
+      append(max(0, year) % 100)
+    }
+    append("-")
+    append(month, "-")
+    append(day, "T")
+    append(time / 3600, ":")
+    append(time / 60 % 60, ":")
+    append(time % 60, ".")
+    if digits == 6 {
+      append(fraction / 10_000)
+      append(fraction / 100 % 100)
+    } else {
+      bytes.append(UInt8(truncatingIfNeeded: 0x30 + fraction / 100))
+    }
+    append(fraction % 100, "Z")
     return String(decoding: bytes, as: UTF8.self)
   }
 

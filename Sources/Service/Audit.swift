@@ -1,7 +1,7 @@
 internal import Ciphers
-internal import KeyRing
+package import KeyRing
 internal import Model
-internal import Store
+package import Store
 
 /// Links events to the chains of their tenants, inside the transactions of their effects.
 struct AuditRecorder {
@@ -20,7 +20,7 @@ struct AuditRecorder {
         revision: event.revision.map(String.init) ?? "", outcome: event.outcome.rawValue, requestID: requestID,
         details: event.storedDetails,
         hash: [], mac: [])
-      row.hash = AuditLink.hash(row.fields, after: head?.hash)
+      row.hash = AuditLink.hash(row, after: head?.hash)
       row.mac = try root.auditMAC(row.hash)
       try transaction.append(row)
     } catch {
@@ -51,13 +51,23 @@ extension Service {
   var time: UTCTime { UTCTime(unixMicroseconds: now() * 1000) }
 }
 
-extension AuditRow {
-  /// The hashed columns in their order (scoped spec section 7).
-  var fields: AuditLink.Fields {
-    AuditLink.Fields(
-      sequence: UInt64(bitPattern: sequence),
-      texts: [
-        tenant, at, actorType, actorID, keyID, action, scope, scopeID, secretID, fieldKey, revision, outcome, requestID, details,
-      ])
+extension AuditRow: AuditLinked {
+  package var linkSequence: UInt64 { UInt64(bitPattern: sequence) }
+
+  package func appendTexts(to link: inout AuditLink) {
+    link.append(tenant)
+    link.append(at)
+    link.append(actorType)
+    link.append(actorID)
+    link.append(keyID)
+    link.append(action)
+    link.append(scope)
+    link.append(scopeID)
+    link.append(secretID)
+    link.append(fieldKey)
+    link.append(revision)
+    link.append(outcome)
+    link.append(requestID)
+    link.append(details)
   }
 }

@@ -59,7 +59,7 @@ extension Desk {
     while true {
       let rows = try auditEntries(tenant: tenant, after: cursor, limit: 500)
       for row in rows {
-        guard continues(row), walk.take(row.fields, hash: row.hash, mac: row.mac) else { return }
+        guard continues(row), walk.take(row, hash: row.hash, mac: row.mac) else { return }
         cursor = row.sequence
       }
       if rows.count < 500 { return }

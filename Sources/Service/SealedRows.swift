@@ -27,14 +27,11 @@ extension TenantKeys {
 
   /// Over every plain column of a custom secret; the sealed column authenticates itself.
   func mac(of row: SecretRow) throws(ServiceError) -> [UInt8] {
-    var parts: [MACPart] = [
-      .text("secrets"), .text(row.tenant), .text(row.name), .integer(row.position), .optionalText(row.description),
-      .unsigned(row.incarnation), .unsigned(row.version), .unsigned(UInt64(row.kekVersion)), .integer(row.createdAt),
-      .integer(row.updatedAt),
-    ]
     // A secret that is no canary has the MAC it had before there were any.
-    if row.isCanary { parts.append(.text(Self.canaryMark)) }
-    do { return try mac(parts) } catch { throw .internalFailure }
+    try rowMAC(
+      MACMessage("secrets").text(row.tenant).text(row.name).integer(row.position).optionalText(row.description)
+        .unsigned(row.incarnation).unsigned(row.version).unsigned(UInt64(row.kekVersion)).integer(row.createdAt)
+        .integer(row.updatedAt).text(Self.canaryMark, if: row.isCanary))
   }
 
   /// The last part of a canary's MAC.
@@ -48,32 +45,26 @@ extension TenantKeys {
 /// A row whose plain columns are under a MAC of the root key.
 protocol RootSealedRow {
   /// What the MAC covers.
-  var macParts: [MACPart] { get }
+  var macMessage: MACMessage { get }
   var mac: [UInt8] { get set }
 }
 
 extension TenantRow: RootSealedRow {
-  var macParts: [MACPart] {
+  var macMessage: MACMessage {
     // A tenant with the default settings has the MAC it had before there were any.
-    let settings: [MACPart] = settings.isEmpty ? [] : [.text(settings)]
-    return [.text("tenants"), .text(id), .text(name), .integer(createdAt), .unsigned(UInt64(activeKEKVersion))] + settings
+    MACMessage("tenants").text(id).text(name).integer(createdAt).unsigned(UInt64(activeKEKVersion))
+      .text(settings, if: !settings.isEmpty)
   }
 }
 
 /// Nobody becomes `backend` by SQL.
 extension APIKeyRow: RootSealedRow {
-  var macParts: [MACPart] {
-    let agent: [MACPart] =
-      agent.map { part in
-        [
-          .text(part.agent), .text(part.parent), .text(part.grants), .text(part.createdBy), .optionalInteger(part.maxUses),
-          .unsigned(part.isRetiring ? 1 : 0),
-        ]
-      } ?? []
-    return [
-      .text("api_keys"), .text(id), .text(tenant), .text(kind), .text(role), .text(name), .bytes(digest), .integer(createdAt),
-      .optionalInteger(expiresAt), .optionalInteger(revokedAt),
-    ] + agent
+  var macMessage: MACMessage {
+    let message = MACMessage("api_keys").text(id).text(tenant).text(kind).text(role).text(name).bytes(digest).integer(createdAt)
+      .optionalInteger(expiresAt).optionalInteger(revokedAt)
+    guard let agent else { return message }
+    return message.text(agent.agent).text(agent.parent).text(agent.grants).text(agent.createdBy).optionalInteger(agent.maxUses)
+      .unsigned(agent.isRetiring ? 1 : 0)
   }
 }
 
@@ -81,11 +72,11 @@ extension Vault {
   /// Under a key derived from the root key that signs.
   func mac(of row: some RootSealedRow) throws(ServiceError) -> [UInt8] {
     let root = try root
-    do { return try root.rowMAC(row.macParts) } catch { throw .internalFailure }
+    do { return try root.rowMAC(row.macMessage) } catch { throw .internalFailure }
   }
 
   func verify(_ row: some RootSealedRow) throws(ServiceError) -> Bool {
-    do { return try rowProofs.verify(row.mac, of: row.macParts) } catch { throw .internalFailure }
+    do { return try rowProofs.verify(row.mac, of: row.macMessage) } catch { throw .internalFailure }
   }
 
   func verified<Row: RootSealedRow>(_ row: Row) throws(ServiceError) -> Row {

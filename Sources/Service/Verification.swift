@@ -252,7 +252,7 @@ package final class Verification {
   private func fits(_ row: AuditRow, after head: AuditHead, _ change: AuditRootChange?) throws(ServiceError) -> Bool {
     var walk = AuditWalk(
       after: AuditMark(sequence: head.sequence, hash: head.hash), rootChange: change, roots: try service.vault.roots)
-    return walk.take(row.fields, hash: row.hash, mac: row.mac)
+    return walk.take(row, hash: row.hash, mac: row.mac)
   }
 
   /// What the store cannot read is a finding; what it cannot do now ends the verification.

@@ -26,14 +26,14 @@ extension SQLiteConnection {
     }
     for run in runs {
       try prepare("DELETE FROM audit_runs WHERE tenant = ?1 AND level = ?2 AND bucket = 0 AND first = ?3")
-        .run(.text(tenant), AuditRun.Level.short.number, .integer(run.first))
+        .run([.text(tenant), AuditRun.Level.short.number, .integer(run.first)])
     }
   }
 
   private func insert(_ rows: [AuditRun], tenant: String) throws(StoreError) {
     for row in rows where !row.marks.isEmpty {
       try prepare("INSERT INTO audit_runs (tenant, level, bucket, first, marks) VALUES (?1, ?2, ?3, ?4, ?5)")
-        .run(.text(tenant), row.level.number, .integer(row.bucket), .integer(row.first), .blob(row.bytes))
+        .run([.text(tenant), row.level.number, .integer(row.bucket), .integer(row.first), .blob(row.bytes)])
     }
   }
 
@@ -44,7 +44,7 @@ extension SQLiteConnection {
       SELECT sequence, scope, scope_id, secret_id FROM audit
       WHERE tenant = ?1 AND sequence >= ?2 AND sequence < ?3 AND scope <> ''
       """
-    ).all(.text(tenant), .integer(first), .integer(first + level.span)) { row in
+    ).all([.text(tenant), .integer(first), .integer(first + level.span)]) { row in
       AuditRun.Mark(AuditRun.hash(row.text(1), row.text(2), row.text(3)), distance: row.integer(0) - first)
     }.sorted()
     return AuditRun.rows(of: marks, level, from: first)
@@ -53,7 +53,7 @@ extension SQLiteConnection {
   /// The short runs of one merged run, as they are stored.
   private func shortRuns(tenant: String, from first: Int64) throws(StoreError) -> [(first: Int64, marks: [UInt8])] {
     try prepare("SELECT first, marks FROM audit_runs WHERE tenant = ?1 AND level = ?2 AND bucket = 0 AND first >= ?3 AND first < ?4")
-      .all(.text(tenant), AuditRun.Level.short.number, .integer(first), .integer(first + AuditRun.Level.merged.span)) {
+      .all([.text(tenant), AuditRun.Level.short.number, .integer(first), .integer(first + AuditRun.Level.merged.span)]) {
         (first: $0.integer(0), marks: $0.blob(1))
       }
   }
@@ -62,7 +62,7 @@ extension SQLiteConnection {
   func trimAuditRuns(tenant: String, through sequence: Int64) throws(StoreError) {
     for level in AuditRun.Level.allCases {
       try prepare("DELETE FROM audit_runs WHERE tenant = ?1 AND level = ?2 AND first <= ?3")
-        .run(.text(tenant), level.number, .integer(sequence + 1 - level.span))
+        .run([.text(tenant), level.number, .integer(sequence + 1 - level.span)])
     }
   }
 
@@ -89,7 +89,7 @@ extension SQLiteConnection {
 
   private func firstEntry(tenant: String, from sequence: Int64) throws(StoreError) -> Int64? {
     try prepare("SELECT sequence FROM audit WHERE tenant = ?1 AND sequence >= ?2 ORDER BY sequence LIMIT 1")
-      .first(.text(tenant), .integer(sequence)) { $0.integer(0) }
+      .first([.text(tenant), .integer(sequence)]) { $0.integer(0) }
   }
 
   /// Those with entries.
@@ -154,7 +154,7 @@ extension SQLiteConnection {
         rows += try prepare(
           "SELECT first, marks FROM audit_runs WHERE tenant = ?1 AND level = ?2 AND bucket = ?3 AND first >= ?4 AND first < ?5 ORDER BY first"
         ).all(
-          .text(tenant), level.number, .integer(bucket), .integer(first), .integer(first + AuditRun.Level.merged.span)
+          [.text(tenant), level.number, .integer(bucket), .integer(first), .integer(first + AuditRun.Level.merged.span)]
         ) { row in
           AuditRun.marks(row.blob(1))
             .map { AuditRun(level: level, bucket: bucket, first: row.integer(0), marks: $0) }
@@ -196,8 +196,10 @@ extension SQLiteReading {
       ORDER BY sequence DESC LIMIT ?7
       """
     ).all(
-      .text(place.tenant), .text(place.scope), .text(place.scopeID), .text(secret), .integer(first), .integer(sequence),
-      .integer(Int64(limit)), read: AuditRow.init)
+      [
+        .text(place.tenant), .text(place.scope), .text(place.scopeID), .text(secret), .integer(first), .integer(sequence),
+        .integer(Int64(limit)),
+      ], read: AuditRow.init)
   }
 
   /// The newest row of a level for that hash which begins before a sequence.
@@ -209,7 +211,7 @@ extension SQLiteReading {
       SELECT first, marks FROM audit_runs WHERE tenant = ?1 AND level = ?2 AND bucket = ?3 AND first < ?4
       ORDER BY first DESC LIMIT 1
       """
-    ).first(.text(tenant), level.number, .integer(level.bucket(of: hash)), .integer(sequence)) { row in
+    ).first([.text(tenant), level.number, .integer(level.bucket(of: hash)), .integer(sequence)]) { row in
       (row.integer(0), AuditRun.distances(of: hash, in: row.blob(1)))
     }
     guard let (first, distances) = found else { return nil }

@@ -6,17 +6,17 @@ class SQLiteReading: StoreReading {
   init(_ connection: SQLiteConnection) { self.connection = connection }
 
   func record(_ name: StaticString) throws(StoreError) -> [UInt8]? {
-    try connection.prepare("SELECT value FROM records WHERE name = ?1").first(.text("\(name)")) { $0.blob(0) }
+    try connection.prepare("SELECT value FROM records WHERE name = ?1").first([.text("\(name)")]) { $0.blob(0) }
   }
 
   func tenant(_ id: String) throws(StoreError) -> TenantRow? {
     try connection.prepare("SELECT id, name, created_at, active_kek_version, settings, mac FROM tenants WHERE id = ?1")
-      .first(.text(id), read: TenantRow.init)
+      .first([.text(id)], read: TenantRow.init)
   }
 
   func tenants(after id: String, limit: Int) throws(StoreError) -> [TenantRow] {
     try connection.prepare("SELECT id, name, created_at, active_kek_version, settings, mac FROM tenants WHERE id > ?1 ORDER BY id LIMIT ?2")
-      .all(.text(id), .integer(Int64(limit)), read: TenantRow.init)
+      .all([.text(id), .integer(Int64(limit))], read: TenantRow.init)
   }
 
   func kek(tenant: String, version: UInt32) throws(StoreError) -> KEKRow? {
@@ -24,7 +24,7 @@ class SQLiteReading: StoreReading {
       """
       SELECT tenant, version, kek_id, root_key_id, wrapped, created_at, wraps_reserved FROM keks WHERE tenant = ?1 AND version = ?2
       """
-    ).first(.text(tenant), .integer(Int64(version)), read: KEKRow.init)
+    ).first([.text(tenant), .integer(Int64(version))], read: KEKRow.init)
   }
 
   func keks(tenant: String, after version: UInt32, limit: Int) throws(StoreError) -> [KEKRow] {
@@ -33,7 +33,7 @@ class SQLiteReading: StoreReading {
       SELECT tenant, version, kek_id, root_key_id, wrapped, created_at, wraps_reserved FROM keks WHERE tenant = ?1 AND version > ?2
       ORDER BY version LIMIT ?3
       """
-    ).all(.text(tenant), .integer(Int64(version)), .integer(Int64(limit)), read: KEKRow.init)
+    ).all([.text(tenant), .integer(Int64(version)), .integer(Int64(limit))], read: KEKRow.init)
   }
 
   func keksByRootKey() throws(StoreError) -> [String: Int64] {
@@ -51,7 +51,7 @@ class SQLiteReading: StoreReading {
       SELECT kek_version, count(*) FROM fields WHERE tenant = ?1 GROUP BY kek_version UNION ALL
       SELECT kek_version, count(*) FROM data_keys WHERE tenant = ?1 GROUP BY kek_version
       """
-    ).all(.text(tenant)) { ($0.unsigned32(0), $0.integer(1)) }
+    ).all([.text(tenant)]) { ($0.unsigned32(0), $0.integer(1)) }
     return Dictionary(counts, uniquingKeysWith: +)
   }
 
@@ -61,7 +61,7 @@ class SQLiteReading: StoreReading {
       SELECT id, tenant, kind, role, name, digest, created_at, expires_at, revoked_at, mac, agent, parent, grants,
         created_by, max_uses, is_retiring FROM api_keys WHERE id = ?1
       """
-    ).first(.text(id), read: APIKeyRow.init)
+    ).first([.text(id)], read: APIKeyRow.init)
   }
 
   func apiKeys(tenant: String, after id: String, limit: Int) throws(StoreError) -> [APIKeyRow] {
@@ -71,7 +71,7 @@ class SQLiteReading: StoreReading {
         created_by, max_uses, is_retiring FROM api_keys
       WHERE tenant = ?1 AND id > ?2 ORDER BY id LIMIT ?3
       """
-    ).all(.text(tenant), .text(id), .integer(Int64(limit)), read: APIKeyRow.init)
+    ).all([.text(tenant), .text(id), .integer(Int64(limit))], read: APIKeyRow.init)
   }
 
   func document(tenant: String, collection: String, name: String) throws(StoreError) -> DocumentRow? {
@@ -80,7 +80,7 @@ class SQLiteReading: StoreReading {
       SELECT tenant, collection, name, incarnation, version, kek_version, sealed, created_at, updated_at FROM documents
       WHERE tenant = ?1 AND collection = ?2 AND name = ?3
       """
-    ).first(.text(tenant), .text(collection), .text(name), read: DocumentRow.init)
+    ).first([.text(tenant), .text(collection), .text(name)], read: DocumentRow.init)
   }
 
   func documents(tenant: String, collection: String, after name: String, limit: Int) throws(StoreError) -> [DocumentRow] {
@@ -89,7 +89,7 @@ class SQLiteReading: StoreReading {
       SELECT tenant, collection, name, incarnation, version, kek_version, sealed, created_at, updated_at FROM documents
       WHERE tenant = ?1 AND collection = ?2 AND name > ?3 ORDER BY name LIMIT ?4
       """
-    ).all(.text(tenant), .text(collection), .text(name), .integer(Int64(limit)), read: DocumentRow.init)
+    ).all([.text(tenant), .text(collection), .text(name), .integer(Int64(limit))], read: DocumentRow.init)
   }
 
   func documents(tenant: String, after place: (collection: String, name: String), limit: Int) throws(StoreError) -> [DocumentRow] {
@@ -98,7 +98,7 @@ class SQLiteReading: StoreReading {
       SELECT tenant, collection, name, incarnation, version, kek_version, sealed, created_at, updated_at FROM documents
       WHERE tenant = ?1 AND (collection, name) > (?2, ?3) ORDER BY collection, name LIMIT ?4
       """
-    ).all(.text(tenant), .text(place.collection), .text(place.name), .integer(Int64(limit)), read: DocumentRow.init)
+    ).all([.text(tenant), .text(place.collection), .text(place.name), .integer(Int64(limit))], read: DocumentRow.init)
   }
 
   func secret(tenant: String, name: String) throws(StoreError) -> SecretRow? {
@@ -108,7 +108,7 @@ class SQLiteReading: StoreReading {
         is_canary FROM secrets
       WHERE tenant = ?1 AND name = ?2
       """
-    ).first(.text(tenant), .text(name), read: SecretRow.init)
+    ).first([.text(tenant), .text(name)], read: SecretRow.init)
   }
 
   func secrets(tenant: String, after position: Int64, limit: Int) throws(StoreError) -> [SecretRow] {
@@ -118,7 +118,7 @@ class SQLiteReading: StoreReading {
         is_canary FROM secrets
       WHERE tenant = ?1 AND position > ?2 ORDER BY position LIMIT ?3
       """
-    ).all(.text(tenant), .integer(position), .integer(Int64(limit)), read: SecretRow.init)
+    ).all([.text(tenant), .integer(position), .integer(Int64(limit))], read: SecretRow.init)
   }
 
   func canaries(tenant: String, limit: Int) throws(StoreError) -> [SecretRow] {
@@ -128,11 +128,12 @@ class SQLiteReading: StoreReading {
         is_canary FROM secrets
       WHERE tenant = ?1 AND is_canary = 1 ORDER BY name LIMIT ?2
       """
-    ).all(.text(tenant), .integer(Int64(limit)), read: SecretRow.init)
+    ).all([.text(tenant), .integer(Int64(limit))], read: SecretRow.init)
   }
 
   func canaryAlerts(tenant: String) throws(StoreError) -> [CanaryAlertRow] {
-    try connection.prepare("SELECT tenant, place, alerts, last_at FROM canary_alerts WHERE tenant = ?1 ORDER BY place").all(.text(tenant)) {
+    try connection.prepare("SELECT tenant, place, alerts, last_at FROM canary_alerts WHERE tenant = ?1 ORDER BY place").all([.text(tenant)])
+    {
       CanaryAlertRow(tenant: $0.text(0), place: $0.text(1), alerts: $0.integer(2), lastAt: $0.integer(3))
     }
   }
@@ -144,7 +145,7 @@ class SQLiteReading: StoreReading {
 
   func auditHead(tenant: String) throws(StoreError) -> AuditHead? {
     let head = try connection.prepare("SELECT sequence, at, hash FROM audit WHERE tenant = ?1 ORDER BY sequence DESC LIMIT 1")
-      .first(.text(tenant)) { AuditHead(sequence: $0.integer(0), at: $0.text(1), hash: $0.blob(2)) }
+      .first([.text(tenant)]) { AuditHead(sequence: $0.integer(0), at: $0.text(1), hash: $0.blob(2)) }
     // The next one is counted on from it: a file may have been changed by hand.
     if let head, !AuditHead.sequences.contains(head.sequence) { throw .corrupt }
     return head
@@ -156,15 +157,15 @@ class SQLiteReading: StoreReading {
       SELECT tenant, sequence, at, actor_type, actor_id, key_id, action, scope, scope_id, secret_id, field_key, revision, outcome,
         request_id, details, hash, mac FROM audit WHERE tenant = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3
       """
-    ).all(.text(tenant), .integer(sequence), .integer(Int64(limit)), read: AuditRow.init)
+    ).all([.text(tenant), .integer(sequence), .integer(Int64(limit))], read: AuditRow.init)
   }
 
   func auditCheckpoint(tenant: String) throws(StoreError) -> [UInt8]? {
-    try connection.prepare("SELECT value FROM records WHERE name = 'audit-checkpoint/' || ?1").first(.text(tenant)) { $0.blob(0) }
+    try connection.prepare("SELECT value FROM records WHERE name = 'audit-checkpoint/' || ?1").first([.text(tenant)]) { $0.blob(0) }
   }
 
   func auditRootChange(tenant: String) throws(StoreError) -> [UInt8]? {
-    try connection.prepare("SELECT value FROM records WHERE name = 'audit-root-change/' || ?1").first(.text(tenant)) { $0.blob(0) }
+    try connection.prepare("SELECT value FROM records WHERE name = 'audit-root-change/' || ?1").first([.text(tenant)]) { $0.blob(0) }
   }
 
   func keyFigures(now: Int64, expiringBefore limit: Int64) throws(StoreError) -> KeyFigures {
@@ -176,7 +177,7 @@ class SQLiteReading: StoreReading {
     ).first { ($0.optionalInteger(0), $0.optionalInteger(1)) }
     let expiring = try connection.prepare(
       "SELECT count(*) FROM api_keys WHERE revoked_at IS NULL AND expires_at > ?1 AND expires_at <= ?2"
-    ).first(.integer(now), .integer(limit)) { $0.integer(0) }
+    ).first([.integer(now), .integer(limit)]) { $0.integer(0) }
     return KeyFigures(oldestKEK: ages?.0, newestKEK: ages?.1, expiringKeys: expiring ?? 0)
   }
 }

@@ -3,29 +3,29 @@
 extension SQLiteReading {
   func team(tenant: String, id: String) throws(StoreError) -> TeamRow? {
     try connection.prepare("SELECT tenant, id, name, created_at, mac FROM teams WHERE tenant = ?1 AND id = ?2")
-      .first(.text(tenant), .text(id), read: TeamRow.init)
+      .first([.text(tenant), .text(id)], read: TeamRow.init)
   }
 
   func teams(tenant: String, after id: String, limit: Int) throws(StoreError) -> [TeamRow] {
     try connection.prepare("SELECT tenant, id, name, created_at, mac FROM teams WHERE tenant = ?1 AND id > ?2 ORDER BY id LIMIT ?3")
-      .all(.text(tenant), .text(id), .integer(Int64(limit)), read: TeamRow.init)
+      .all([.text(tenant), .text(id), .integer(Int64(limit))], read: TeamRow.init)
   }
 
   func project(tenant: String, id: String) throws(StoreError) -> ProjectRow? {
     try connection.prepare("SELECT tenant, id, name, team, created_at, mac FROM projects WHERE tenant = ?1 AND id = ?2")
-      .first(.text(tenant), .text(id), read: ProjectRow.init)
+      .first([.text(tenant), .text(id)], read: ProjectRow.init)
   }
 
   func projects(tenant: String, after id: String, limit: Int) throws(StoreError) -> [ProjectRow] {
     try connection.prepare(
       "SELECT tenant, id, name, team, created_at, mac FROM projects WHERE tenant = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
-    ).all(.text(tenant), .text(id), .integer(Int64(limit)), read: ProjectRow.init)
+    ).all([.text(tenant), .text(id), .integer(Int64(limit))], read: ProjectRow.init)
   }
 
   func agent(tenant: String, id: String) throws(StoreError) -> AgentRow? {
     try connection.prepare(
       "SELECT tenant, id, name, description, created_at, created_by, disabled_at, mac FROM agents WHERE tenant = ?1 AND id = ?2"
-    ).first(.text(tenant), .text(id), read: AgentRow.init)
+    ).first([.text(tenant), .text(id)], read: AgentRow.init)
   }
 
   func agents(tenant: String, after id: String, limit: Int) throws(StoreError) -> [AgentRow] {
@@ -34,7 +34,7 @@ extension SQLiteReading {
       SELECT tenant, id, name, description, created_at, created_by, disabled_at, mac FROM agents
       WHERE tenant = ?1 AND id > ?2 ORDER BY id LIMIT ?3
       """
-    ).all(.text(tenant), .text(id), .integer(Int64(limit)), read: AgentRow.init)
+    ).all([.text(tenant), .text(id), .integer(Int64(limit))], read: AgentRow.init)
   }
 
   func memberships(tenant: String, agent: String) throws(StoreError) -> [MembershipRow] {
@@ -43,7 +43,7 @@ extension SQLiteReading {
       SELECT tenant, agent, scope, scope_id, role, priority, expires_at, created_at, mac FROM memberships
       WHERE tenant = ?1 AND agent = ?2 ORDER BY scope, scope_id
       """
-    ).all(.text(tenant), .text(agent), read: MembershipRow.init)
+    ).all([.text(tenant), .text(agent)], read: MembershipRow.init)
   }
 
   func members(tenant: String, scope: String, scopeID: String, limit: Int) throws(StoreError) -> [MembershipRow] {
@@ -52,7 +52,7 @@ extension SQLiteReading {
       SELECT tenant, agent, scope, scope_id, role, priority, expires_at, created_at, mac FROM memberships
       WHERE tenant = ?1 AND scope = ?2 AND scope_id = ?3 ORDER BY agent LIMIT ?4
       """
-    ).all(.text(tenant), .text(scope), .text(scopeID), .integer(Int64(limit)), read: MembershipRow.init)
+    ).all([.text(tenant), .text(scope), .text(scopeID), .integer(Int64(limit))], read: MembershipRow.init)
   }
 
   func apiKeys(tenant: String, agent: String, after id: String, limit: Int) throws(StoreError) -> [APIKeyRow] {
@@ -61,12 +61,12 @@ extension SQLiteReading {
       SELECT id, tenant, kind, role, name, digest, created_at, expires_at, revoked_at, mac, agent, parent, grants,
         created_by, max_uses, is_retiring FROM api_keys WHERE tenant = ?1 AND agent = ?2 AND id > ?3 ORDER BY id LIMIT ?4
       """
-    ).all(.text(tenant), .text(agent), .text(id), .integer(Int64(limit)), read: APIKeyRow.init)
+    ).all([.text(tenant), .text(agent), .text(id), .integer(Int64(limit))], read: APIKeyRow.init)
   }
 
   func keyUse(tenant: String, id: String) throws(StoreError) -> KeyUseRow? {
     try connection.prepare("SELECT tenant, id, last_used_at, uses FROM key_uses WHERE tenant = ?1 AND id = ?2")
-      .first(.text(tenant), .text(id)) { KeyUseRow(tenant: $0.text(0), id: $0.text(1), lastUsedAt: $0.integer(2), uses: $0.integer(3)) }
+      .first([.text(tenant), .text(id)]) { KeyUseRow(tenant: $0.text(0), id: $0.text(1), lastUsedAt: $0.integer(2), uses: $0.integer(3)) }
   }
 
   func scopedSecret(_ place: ScopeKey, id: String) throws(StoreError) -> ScopedSecretRow? {
@@ -76,7 +76,7 @@ extension SQLiteReading {
         created_by, updated_by, deleted_at, purge_after, mac, is_canary FROM scoped_secrets
       WHERE tenant = ?1 AND scope = ?2 AND scope_id = ?3 AND secret_id = ?4 AND grave = 0
       """
-    ).first(.text(place.tenant), .text(place.scope), .text(place.scopeID), .text(id), read: ScopedSecretRow.init)
+    ).first([.text(place.tenant), .text(place.scope), .text(place.scopeID), .text(id)], read: ScopedSecretRow.init)
   }
 
   func scopedSecrets(_ place: ScopeKey, after id: String, limit: Int) throws(StoreError) -> [ScopedSecretRow] {
@@ -87,7 +87,7 @@ extension SQLiteReading {
       WHERE tenant = ?1 AND scope = ?2 AND scope_id = ?3 AND secret_id > ?4 AND grave = 0 ORDER BY secret_id LIMIT ?5
       """
     ).all(
-      .text(place.tenant), .text(place.scope), .text(place.scopeID), .text(id), .integer(Int64(limit)), read: ScopedSecretRow.init)
+      [.text(place.tenant), .text(place.scope), .text(place.scopeID), .text(id), .integer(Int64(limit))], read: ScopedSecretRow.init)
   }
 
   func deletedSecrets(_ place: ScopeKey, id: String, limit: Int) throws(StoreError) -> [ScopedSecretRow] {
@@ -98,7 +98,7 @@ extension SQLiteReading {
       WHERE tenant = ?1 AND scope = ?2 AND scope_id = ?3 AND secret_id = ?4 AND grave <> 0 ORDER BY deleted_at DESC LIMIT ?5
       """
     ).all(
-      .text(place.tenant), .text(place.scope), .text(place.scopeID), .text(id), .integer(Int64(limit)), read: ScopedSecretRow.init)
+      [.text(place.tenant), .text(place.scope), .text(place.scopeID), .text(id), .integer(Int64(limit))], read: ScopedSecretRow.init)
   }
 
   func dueSecrets(tenant: String, before time: Int64, limit: Int) throws(StoreError) -> [ScopedSecretRow] {
@@ -108,7 +108,7 @@ extension SQLiteReading {
         created_by, updated_by, deleted_at, purge_after, mac, is_canary FROM scoped_secrets
       WHERE tenant = ?1 AND purge_after <= ?2 ORDER BY purge_after LIMIT ?3
       """
-    ).all(.text(tenant), .integer(time), .integer(Int64(limit)), read: ScopedSecretRow.init)
+    ).all([.text(tenant), .integer(time), .integer(Int64(limit))], read: ScopedSecretRow.init)
   }
 
   func allSecrets(after place: ScopeKey, id: String, grave: Int64, limit: Int)
@@ -121,7 +121,7 @@ extension SQLiteReading {
       WHERE tenant = ?1 AND (scope, scope_id, secret_id, grave) > (?2, ?3, ?4, ?5) ORDER BY scope, scope_id, secret_id, grave LIMIT ?6
       """
     ).all(
-      .text(place.tenant), .text(place.scope), .text(place.scopeID), .text(id), .integer(grave), .integer(Int64(limit))
+      [.text(place.tenant), .text(place.scope), .text(place.scopeID), .text(id), .integer(grave), .integer(Int64(limit))]
     ) { (ScopedSecretRow($0), $0.integer(18)) }
   }
 
@@ -132,12 +132,12 @@ extension SQLiteReading {
         created_by, updated_by, deleted_at, purge_after, mac, is_canary FROM scoped_secrets
       WHERE tenant = ?1 AND is_canary = 1 ORDER BY scope, scope_id, secret_id, grave LIMIT ?2
       """
-    ).all(.text(tenant), .integer(Int64(limit)), read: ScopedSecretRow.init)
+    ).all([.text(tenant), .integer(Int64(limit))], read: ScopedSecretRow.init)
   }
 
   func scopeSize(_ place: ScopeKey) throws(StoreError) -> Int64 {
     try connection.prepare("SELECT live FROM scope_sizes WHERE tenant = ?1 AND scope = ?2 AND scope_id = ?3")
-      .first(.text(place.tenant), .text(place.scope), .text(place.scopeID)) { $0.integer(0) } ?? 0
+      .first([.text(place.tenant), .text(place.scope), .text(place.scopeID)]) { $0.integer(0) } ?? 0
   }
 
   func field(tenant: String, incarnation: UInt64, key: String) throws(StoreError) -> FieldRow? {
@@ -155,7 +155,7 @@ extension SQLiteReading {
         ON f.tenant = s.tenant AND f.incarnation = s.incarnation AND f.past = 9223372036854775807 AND f.field_key = ?5
       WHERE s.tenant = ?1 AND s.scope = ?2 AND s.scope_id = ?3 AND s.secret_id = ?4 AND s.grave = 0
       """
-    ).first(.text(place.tenant), .text(place.scope), .text(place.scopeID), .text(secret), .text(key)) { row in
+    ).first([.text(place.tenant), .text(place.scope), .text(place.scopeID), .text(secret), .text(key)]) { row in
       (ScopedSecretRow(row), row.isNull(18) ? nil : FieldRow(row, from: 18))
     }
   }
@@ -171,7 +171,7 @@ extension SQLiteReading {
         SELECT tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, created_at, created_by,
           purge_after, mac, x'' FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND past = 9223372036854775807 ORDER BY field_key
         """
-    ).all(.text(tenant), .unsigned(incarnation)) { FieldRow($0) }
+    ).all([.text(tenant), .unsigned(incarnation)]) { FieldRow($0) }
   }
 
   func fieldVersion(tenant: String, incarnation: UInt64, key: String, version: UInt64) throws(StoreError) -> FieldRow? {
@@ -184,7 +184,7 @@ extension SQLiteReading {
       SELECT tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, created_at, created_by, purge_after,
         mac, sealed FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND past = ?3 AND field_key = ?4
       """
-    ).first(.text(tenant), .unsigned(incarnation), .unsigned(past), .text(key)) { FieldRow($0) }
+    ).first([.text(tenant), .unsigned(incarnation), .unsigned(past), .text(key)]) { FieldRow($0) }
   }
 
   func fieldVersions(tenant: String, incarnation: UInt64, key: String, limit: Int) throws(StoreError) -> [FieldRow] {
@@ -193,7 +193,7 @@ extension SQLiteReading {
       SELECT tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, created_at, created_by, purge_after,
         mac, x'' FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND past < 9223372036854775807 AND field_key = ?3 ORDER BY past DESC LIMIT ?4
       """
-    ).all(.text(tenant), .unsigned(incarnation), .text(key), .integer(Int64(limit))) { FieldRow($0) }
+    ).all([.text(tenant), .unsigned(incarnation), .text(key), .integer(Int64(limit))]) { FieldRow($0) }
   }
 
   func dataKey(tenant: String, id: [UInt8]) throws(StoreError) -> DataKeyRow? {
@@ -202,7 +202,7 @@ extension SQLiteReading {
       SELECT tenant, id, incarnation, field_key, field_version, digest, kek_version, bound_at, mac FROM data_keys
       WHERE tenant = ?1 AND id = ?2
       """
-    ).first(.text(tenant), .blob(id), read: DataKeyRow.init)
+    ).first([.text(tenant), .blob(id)], read: DataKeyRow.init)
   }
 
   func dataKeys(tenant: String, after id: [UInt8], limit: Int) throws(StoreError) -> [DataKeyRow] {
@@ -211,12 +211,12 @@ extension SQLiteReading {
       SELECT tenant, id, incarnation, field_key, field_version, digest, kek_version, bound_at, mac FROM data_keys
       WHERE tenant = ?1 AND id > ?2 ORDER BY id LIMIT ?3
       """
-    ).all(.text(tenant), .blob(id), .integer(Int64(limit)), read: DataKeyRow.init)
+    ).all([.text(tenant), .blob(id), .integer(Int64(limit))], read: DataKeyRow.init)
   }
 
   func samples(tenant: String, kekVersion: UInt32, limit: Int) throws(StoreError) -> KEKSamples {
     func rows<Row>(_ sql: StaticString, _ read: (SQLiteStatement.Row) -> Row) throws(StoreError) -> [Row] {
-      try connection.prepare(sql).all(.text(tenant), .integer(Int64(kekVersion)), .integer(Int64(limit)), read: read)
+      try connection.prepare(sql).all([.text(tenant), .integer(Int64(kekVersion)), .integer(Int64(limit))], read: read)
     }
     return KEKSamples(
       documents: try rows(
@@ -253,7 +253,7 @@ extension SQLiteReading {
       SELECT tenant, id, label, digest, memberships, expires_at, max_uses, uses, created_at, created_by, revoked_at, mac FROM invites
       WHERE id = ?1
       """
-    ).first(.text(id), read: InviteRow.init)
+    ).first([.text(id)], read: InviteRow.init)
   }
 
   func invites(tenant: String, after id: String, limit: Int) throws(StoreError) -> [InviteRow] {
@@ -262,13 +262,13 @@ extension SQLiteReading {
       SELECT tenant, id, label, digest, memberships, expires_at, max_uses, uses, created_at, created_by, revoked_at, mac FROM invites
       WHERE tenant = ?1 AND id > ?2 ORDER BY id LIMIT ?3
       """
-    ).all(.text(tenant), .text(id), .integer(Int64(limit)), read: InviteRow.init)
+    ).all([.text(tenant), .text(id), .integer(Int64(limit))], read: InviteRow.init)
   }
 
   func idempotentAnswer(tenant: String, id: [UInt8]) throws(StoreError) -> IdempotencyRow? {
     try connection.prepare(
       "SELECT tenant, id, body_digest, status, entity_tag, body, created_at FROM idempotency WHERE tenant = ?1 AND id = ?2"
-    ).first(.text(tenant), .blob(id)) { row in
+    ).first([.text(tenant), .blob(id)]) { row in
       IdempotencyRow(
         tenant: row.text(0), id: row.blob(1), bodyDigest: row.blob(2), status: row.integer(3), entityTag: row.text(4), body: row.blob(5),
         createdAt: row.integer(6))

@@ -3,12 +3,12 @@
 extension SQLiteTransaction {
   func put(_ row: TeamRow) throws(StoreError) {
     try prepareStructural("REPLACE INTO teams (tenant, id, name, created_at, mac) VALUES (?1, ?2, ?3, ?4, ?5)")
-      .run(.text(row.tenant), .text(row.id), .text(row.name), .integer(row.createdAt), .blob(row.mac))
+      .run([.text(row.tenant), .text(row.id), .text(row.name), .integer(row.createdAt), .blob(row.mac)])
   }
 
   func put(_ row: ProjectRow) throws(StoreError) {
     try prepareStructural("REPLACE INTO projects (tenant, id, name, team, created_at, mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
-      .run(.text(row.tenant), .text(row.id), .text(row.name), .optional(row.team), .integer(row.createdAt), .blob(row.mac))
+      .run([.text(row.tenant), .text(row.id), .text(row.name), .optional(row.team), .integer(row.createdAt), .blob(row.mac)])
   }
 
   func put(_ row: AgentRow) throws(StoreError) {
@@ -18,8 +18,10 @@ extension SQLiteTransaction {
       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
       """
     ).run(
-      .text(row.tenant), .text(row.id), .text(row.name), .text(row.description), .integer(row.createdAt), .text(row.createdBy),
-      .optional(row.disabledAt), .blob(row.mac))
+      [
+        .text(row.tenant), .text(row.id), .text(row.name), .text(row.description), .integer(row.createdAt), .text(row.createdBy),
+        .optional(row.disabledAt), .blob(row.mac),
+      ])
   }
 
   func put(_ row: MembershipRow) throws(StoreError) {
@@ -29,34 +31,36 @@ extension SQLiteTransaction {
       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
       """
     ).run(
-      .text(row.tenant), .text(row.agent), .text(row.scope), .text(row.scopeID), .text(row.role), .integer(row.priority),
-      .optional(row.expiresAt), .integer(row.createdAt), .blob(row.mac))
+      [
+        .text(row.tenant), .text(row.agent), .text(row.scope), .text(row.scopeID), .text(row.role), .integer(row.priority),
+        .optional(row.expiresAt), .integer(row.createdAt), .blob(row.mac),
+      ])
   }
 
   func deleteTeam(tenant: String, id: String) throws(StoreError) -> Bool {
-    try prepareStructural("DELETE FROM teams WHERE tenant = ?1 AND id = ?2").run(.text(tenant), .text(id))
+    try prepareStructural("DELETE FROM teams WHERE tenant = ?1 AND id = ?2").run([.text(tenant), .text(id)])
     return connection.changedRows > 0
   }
 
   func deleteProject(tenant: String, id: String) throws(StoreError) -> Bool {
-    try prepareStructural("DELETE FROM projects WHERE tenant = ?1 AND id = ?2").run(.text(tenant), .text(id))
+    try prepareStructural("DELETE FROM projects WHERE tenant = ?1 AND id = ?2").run([.text(tenant), .text(id)])
     return connection.changedRows > 0
   }
 
   func deleteAgent(tenant: String, id: String) throws(StoreError) -> Bool {
-    try prepareStructural("DELETE FROM agents WHERE tenant = ?1 AND id = ?2").run(.text(tenant), .text(id))
+    try prepareStructural("DELETE FROM agents WHERE tenant = ?1 AND id = ?2").run([.text(tenant), .text(id)])
     return connection.changedRows > 0
   }
 
   func deleteMembership(tenant: String, agent: String, scope: String, scopeID: String) throws(StoreError) -> Bool {
     try prepareStructural("DELETE FROM memberships WHERE tenant = ?1 AND agent = ?2 AND scope = ?3 AND scope_id = ?4")
-      .run(.text(tenant), .text(agent), .text(scope), .text(scopeID))
+      .run([.text(tenant), .text(agent), .text(scope), .text(scopeID)])
     return connection.changedRows > 0
   }
 
   func put(_ row: KeyUseRow) throws(StoreError) {
     try connection.prepare("REPLACE INTO key_uses (tenant, id, last_used_at, uses) VALUES (?1, ?2, ?3, ?4)")
-      .run(.text(row.tenant), .text(row.id), .integer(row.lastUsedAt), .integer(row.uses))
+      .run([.text(row.tenant), .text(row.id), .integer(row.lastUsedAt), .integer(row.uses)])
   }
 
   func put(_ row: ScopedSecretRow) throws(StoreError) {
@@ -67,16 +71,18 @@ extension SQLiteTransaction {
       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
       """
     ).run(
-      .text(row.place.tenant), .text(row.place.scope), .text(row.place.scopeID), .text(row.secretID), .unsigned(row.grave),
-      .unsigned(row.incarnation), .text(row.name), .text(row.category), .text(row.tags), .unsigned(row.revision),
-      .integer(Int64(row.kekVersion)), .integer(row.createdAt), .integer(row.updatedAt), .text(row.createdBy), .text(row.updatedBy),
-      .optional(row.deletedAt), .optional(row.purgeAfter), .blob(row.mac), .integer(row.isCanary ? 1 : 0))
+      [
+        .text(row.place.tenant), .text(row.place.scope), .text(row.place.scopeID), .text(row.secretID), .unsigned(row.grave),
+        .unsigned(row.incarnation), .text(row.name), .text(row.category), .text(row.tags), .unsigned(row.revision),
+        .integer(Int64(row.kekVersion)), .integer(row.createdAt), .integer(row.updatedAt), .text(row.createdBy), .text(row.updatedBy),
+        .optional(row.deletedAt), .optional(row.purgeAfter), .blob(row.mac), .integer(row.isCanary ? 1 : 0),
+      ])
   }
 
   func delete(_ row: ScopedSecretRow) throws(StoreError) {
     try connection.prepare(
       "DELETE FROM scoped_secrets WHERE tenant = ?1 AND scope = ?2 AND scope_id = ?3 AND secret_id = ?4 AND grave = ?5"
-    ).run(.text(row.place.tenant), .text(row.place.scope), .text(row.place.scopeID), .text(row.secretID), .unsigned(row.grave))
+    ).run([.text(row.place.tenant), .text(row.place.scope), .text(row.place.scopeID), .text(row.secretID), .unsigned(row.grave)])
     try requireChange()
   }
 
@@ -86,7 +92,7 @@ extension SQLiteTransaction {
       INSERT INTO scope_sizes (tenant, scope, scope_id, live) VALUES (?1, ?2, ?3, ?4)
       ON CONFLICT (tenant, scope, scope_id) DO UPDATE SET live = live + excluded.live RETURNING live
       """
-    ).first(.text(place.tenant), .text(place.scope), .text(place.scopeID), .integer(difference)) { $0.integer(0) } ?? 0
+    ).first([.text(place.tenant), .text(place.scope), .text(place.scopeID), .integer(difference)]) { $0.integer(0) } ?? 0
   }
 
   func put(_ row: FieldRow) throws(StoreError) {
@@ -96,19 +102,21 @@ extension SQLiteTransaction {
         created_by, purge_after, mac, sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
       """
     ).run(
-      .text(row.tenant), .unsigned(row.incarnation), .unsigned(row.past), .text(row.fieldKey), .unsigned(row.version),
-      .text(row.state.rawValue), .text(row.sensitivity), .blob(row.dataKeyID), .integer(Int64(row.kekVersion)), .integer(row.createdAt),
-      .text(row.createdBy), .optional(row.purgeAfter), .blob(row.mac), .blob(row.sealed))
+      [
+        .text(row.tenant), .unsigned(row.incarnation), .unsigned(row.past), .text(row.fieldKey), .unsigned(row.version),
+        .text(row.state.rawValue), .text(row.sensitivity), .blob(row.dataKeyID), .integer(Int64(row.kekVersion)), .integer(row.createdAt),
+        .text(row.createdBy), .optional(row.purgeAfter), .blob(row.mac), .blob(row.sealed),
+      ])
   }
 
   func deleteFieldVersion(tenant: String, incarnation: UInt64, key: String, version: UInt64) throws(StoreError) -> Bool {
     try connection.prepare("DELETE FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND past = ?3 AND field_key = ?4")
-      .run(.text(tenant), .unsigned(incarnation), .unsigned(version), .text(key))
+      .run([.text(tenant), .unsigned(incarnation), .unsigned(version), .text(key)])
     return connection.changedRows > 0
   }
 
   func deleteFields(tenant: String, incarnation: UInt64) throws(StoreError) {
-    try connection.prepare("DELETE FROM fields WHERE tenant = ?1 AND incarnation = ?2").run(.text(tenant), .unsigned(incarnation))
+    try connection.prepare("DELETE FROM fields WHERE tenant = ?1 AND incarnation = ?2").run([.text(tenant), .unsigned(incarnation)])
   }
 
   func insert(_ row: DataKeyRow) throws(StoreError) {
@@ -118,13 +126,15 @@ extension SQLiteTransaction {
       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
       """
     ).run(
-      .text(row.tenant), .blob(row.id), .unsigned(row.incarnation), .text(row.fieldKey), .unsigned(row.fieldVersion), .blob(row.digest),
-      .integer(Int64(row.kekVersion)), .integer(row.boundAt), .blob(row.mac))
+      [
+        .text(row.tenant), .blob(row.id), .unsigned(row.incarnation), .text(row.fieldKey), .unsigned(row.fieldVersion), .blob(row.digest),
+        .integer(Int64(row.kekVersion)), .integer(row.boundAt), .blob(row.mac),
+      ])
   }
 
   func update(_ row: DataKeyRow) throws(StoreError) {
     try connection.prepare("UPDATE data_keys SET field_version = ?3, kek_version = ?4, mac = ?5 WHERE tenant = ?1 AND id = ?2")
-      .run(.text(row.tenant), .blob(row.id), .unsigned(row.fieldVersion), .integer(Int64(row.kekVersion)), .blob(row.mac))
+      .run([.text(row.tenant), .blob(row.id), .unsigned(row.fieldVersion), .integer(Int64(row.kekVersion)), .blob(row.mac)])
     try requireChange()
   }
 
@@ -135,8 +145,10 @@ extension SQLiteTransaction {
       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
       """
     ).run(
-      .text(row.tenant), .text(row.id), .text(row.label), .blob(row.digest), .text(row.memberships), .integer(row.expiresAt),
-      .integer(row.maxUses), .integer(row.uses), .integer(row.createdAt), .text(row.createdBy), .optional(row.revokedAt), .blob(row.mac))
+      [
+        .text(row.tenant), .text(row.id), .text(row.label), .blob(row.digest), .text(row.memberships), .integer(row.expiresAt),
+        .integer(row.maxUses), .integer(row.uses), .integer(row.createdAt), .text(row.createdBy), .optional(row.revokedAt), .blob(row.mac),
+      ])
   }
 
   func put(_ row: IdempotencyRow) throws(StoreError) {
@@ -145,8 +157,10 @@ extension SQLiteTransaction {
       REPLACE INTO idempotency (tenant, id, body_digest, status, entity_tag, body, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
       """
     ).run(
-      .text(row.tenant), .blob(row.id), .blob(row.bodyDigest), .integer(row.status), .text(row.entityTag), .blob(row.body),
-      .integer(row.createdAt))
+      [
+        .text(row.tenant), .blob(row.id), .blob(row.bodyDigest), .integer(row.status), .text(row.entityTag), .blob(row.body),
+        .integer(row.createdAt),
+      ])
   }
 
   func forgetAnswers(tenant: String, before time: Int64, limit: Int) throws(StoreError) {
@@ -155,7 +169,7 @@ extension SQLiteTransaction {
       DELETE FROM idempotency WHERE tenant = ?1 AND id IN (
         SELECT id FROM idempotency WHERE tenant = ?1 AND created_at < ?2 ORDER BY created_at LIMIT ?3)
       """
-    ).run(.text(tenant), .integer(time), .integer(Int64(limit)))
+    ).run([.text(tenant), .integer(time), .integer(Int64(limit))])
   }
 }
 

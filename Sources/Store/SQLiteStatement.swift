@@ -56,24 +56,26 @@ internal import CSQLite
     func isNull(_ column: Int32) -> Bool { unsafe sqlite3_column_type(statement.handle, column) == SQLITE_NULL }
   }
 
+  // The values of a use lie on the stack: an array of them would cost as much as many a statement.
+
   /// Runs to the end, ignoring rows.
-  func run(_ values: Value...) throws(StoreError) {
+  func run<let count: Int>(_ values: [count of Value]) throws(StoreError) {
     defer { reset() }
-    try bind(values)
+    try bind(values.span)
     while try step() {}
   }
 
   /// The first row, or nil.
-  func first<T>(_ values: Value..., read: (Row) -> T) throws(StoreError) -> T? {
+  func first<T, let count: Int>(_ values: [count of Value], read: (Row) -> T) throws(StoreError) -> T? {
     defer { reset() }
-    try bind(values)
+    try bind(values.span)
     return try step() ? read(Row(statement: self)) : nil
   }
 
   /// Every row.
-  func all<T>(_ values: Value..., read: (Row) -> T) throws(StoreError) -> [T] {
+  func all<T, let count: Int>(_ values: [count of Value], read: (Row) -> T) throws(StoreError) -> [T] {
     defer { reset() }
-    try bind(values)
+    try bind(values.span)
     var rows: [T] = []
     while try step() { rows.append(read(Row(statement: self))) }
     return rows
@@ -87,12 +89,16 @@ internal import CSQLite
     }
   }
 
-  private func bind(_ values: [Value]) throws(StoreError) {
+  func run() throws(StoreError) { try run([]) }
+  func first<T>(read: (Row) -> T) throws(StoreError) -> T? { try first([], read: read) }
+  func all<T>(read: (Row) -> T) throws(StoreError) -> [T] { try all([], read: read) }
+
+  private func bind(_ values: Span<Value>) throws(StoreError) {
     room.open()
-    for (index, value) in values.enumerated() {
+    for index in values.indices {
       let position = Int32(index + 1)
       let code: Int32 =
-        switch value {
+        switch values[index] {
         case .null: unsafe sqlite3_bind_null(handle, position)
         case .integer(let number): unsafe sqlite3_bind_int64(handle, position, number)
         case .text(var text): text.withUTF8 { unsafe bind(UnsafeRawBufferPointer($0), asText: true, position) }

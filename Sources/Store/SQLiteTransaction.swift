@@ -79,20 +79,22 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
 
   func setRecord(_ name: StaticString, _ value: [UInt8]) throws(StoreError) {
     try connection.prepare("INSERT INTO records (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value")
-      .run(.text("\(name)"), .blob(value))
+      .run([.text("\(name)"), .blob(value)])
   }
 
   func insert(_ row: TenantRow) throws(StoreError) {
     try prepareStructural("INSERT INTO tenants (id, name, created_at, active_kek_version, settings, mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
       .run(
-        .text(row.id), .text(row.name), .integer(row.createdAt), .integer(Int64(row.activeKEKVersion)), .text(row.settings),
-        .blob(row.mac))
+        [
+          .text(row.id), .text(row.name), .integer(row.createdAt), .integer(Int64(row.activeKEKVersion)), .text(row.settings),
+          .blob(row.mac),
+        ])
   }
 
   func update(_ row: TenantRow) throws(StoreError) {
     tenants[row.id] = nil
     try prepareStructural("UPDATE tenants SET name = ?2, active_kek_version = ?3, settings = ?4, mac = ?5 WHERE id = ?1")
-      .run(.text(row.id), .text(row.name), .integer(Int64(row.activeKEKVersion)), .text(row.settings), .blob(row.mac))
+      .run([.text(row.id), .text(row.name), .integer(Int64(row.activeKEKVersion)), .text(row.settings), .blob(row.mac)])
     try requireChange()
   }
 
@@ -102,14 +104,17 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
       INSERT INTO keks (tenant, version, kek_id, root_key_id, wrapped, created_at, wraps_reserved) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
       """
     ).run(
-      .text(row.tenant), .integer(Int64(row.version)), .blob(row.kekID), .text(row.rootKeyID), .blob(row.wrapped), .integer(row.createdAt),
-      .integer(row.wrapsReserved))
+      [
+        .text(row.tenant), .integer(Int64(row.version)), .blob(row.kekID), .text(row.rootKeyID), .blob(row.wrapped),
+        .integer(row.createdAt),
+        .integer(row.wrapsReserved),
+      ])
   }
 
   func update(_ row: KEKRow) throws(StoreError) {
     keks[KEKSlot(tenant: row.tenant, version: row.version)] = nil
     try connection.prepare("UPDATE keks SET root_key_id = ?3, wrapped = ?4, wraps_reserved = ?5 WHERE tenant = ?1 AND version = ?2")
-      .run(.text(row.tenant), .integer(Int64(row.version)), .text(row.rootKeyID), .blob(row.wrapped), .integer(row.wrapsReserved))
+      .run([.text(row.tenant), .integer(Int64(row.version)), .text(row.rootKeyID), .blob(row.wrapped), .integer(row.wrapsReserved)])
     try requireChange()
   }
 
@@ -120,10 +125,12 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
         created_by, max_uses, is_retiring) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
       """
     ).run(
-      .text(row.id), .text(row.tenant), .text(row.kind), .text(row.role), .text(row.name), .blob(row.digest), .integer(row.createdAt),
-      .optional(row.expiresAt), .optional(row.revokedAt), .blob(row.mac), .optional(row.agent?.agent), .optional(row.agent?.parent),
-      .optional(row.agent?.grants), .optional(row.agent?.createdBy), .optional(row.agent?.maxUses),
-      .integer(row.agent?.isRetiring == true ? 1 : 0))
+      [
+        .text(row.id), .text(row.tenant), .text(row.kind), .text(row.role), .text(row.name), .blob(row.digest), .integer(row.createdAt),
+        .optional(row.expiresAt), .optional(row.revokedAt), .blob(row.mac), .optional(row.agent?.agent), .optional(row.agent?.parent),
+        .optional(row.agent?.grants), .optional(row.agent?.createdBy), .optional(row.agent?.maxUses),
+        .integer(row.agent?.isRetiring == true ? 1 : 0),
+      ])
   }
 
   func update(_ row: APIKeyRow) throws(StoreError) {
@@ -132,8 +139,10 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
       UPDATE api_keys SET role = ?2, name = ?3, expires_at = ?4, revoked_at = ?5, mac = ?6, grants = ?7, is_retiring = ?8 WHERE id = ?1
       """
     ).run(
-      .text(row.id), .text(row.role), .text(row.name), .optional(row.expiresAt), .optional(row.revokedAt), .blob(row.mac),
-      .optional(row.agent?.grants), .integer(row.agent?.isRetiring == true ? 1 : 0))
+      [
+        .text(row.id), .text(row.role), .text(row.name), .optional(row.expiresAt), .optional(row.revokedAt), .blob(row.mac),
+        .optional(row.agent?.grants), .integer(row.agent?.isRetiring == true ? 1 : 0),
+      ])
     try requireChange()
   }
 
@@ -146,13 +155,15 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
         kek_version = excluded.kek_version, sealed = excluded.sealed, created_at = excluded.created_at, updated_at = excluded.updated_at
       """
     ).run(
-      .text(row.tenant), .text(row.collection), .text(row.name), .unsigned(row.incarnation), .unsigned(row.version),
-      .integer(Int64(row.kekVersion)), .blob(row.sealed), .integer(row.createdAt), .integer(row.updatedAt))
+      [
+        .text(row.tenant), .text(row.collection), .text(row.name), .unsigned(row.incarnation), .unsigned(row.version),
+        .integer(Int64(row.kekVersion)), .blob(row.sealed), .integer(row.createdAt), .integer(row.updatedAt),
+      ])
   }
 
   func deleteDocument(tenant: String, collection: String, name: String) throws(StoreError) -> Bool {
     try connection.prepare("DELETE FROM documents WHERE tenant = ?1 AND collection = ?2 AND name = ?3")
-      .run(.text(tenant), .text(collection), .text(name))
+      .run([.text(tenant), .text(collection), .text(name)])
     return connection.changedRows > 0
   }
 
@@ -166,9 +177,11 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
         created_at = excluded.created_at, updated_at = excluded.updated_at, mac = excluded.mac, is_canary = excluded.is_canary
       """
     ).run(
-      .text(row.tenant), .text(row.name), .integer(row.position), .optional(row.description), .unsigned(row.incarnation),
-      .unsigned(row.version), .integer(Int64(row.kekVersion)), .blob(row.sealed), .integer(row.createdAt), .integer(row.updatedAt),
-      .blob(row.mac), .integer(row.isCanary ? 1 : 0))
+      [
+        .text(row.tenant), .text(row.name), .integer(row.position), .optional(row.description), .unsigned(row.incarnation),
+        .unsigned(row.version), .integer(Int64(row.kekVersion)), .blob(row.sealed), .integer(row.createdAt), .integer(row.updatedAt),
+        .blob(row.mac), .integer(row.isCanary ? 1 : 0),
+      ])
   }
 
   func countCanaryAlert(tenant: String, place: String, at time: Int64) throws(StoreError) {
@@ -177,21 +190,21 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
       INSERT INTO canary_alerts (tenant, place, alerts, last_at) VALUES (?1, ?2, 1, ?3)
       ON CONFLICT (tenant, place) DO UPDATE SET alerts = alerts + 1, last_at = max(last_at, excluded.last_at)
       """
-    ).run(.text(tenant), .text(place), .integer(time))
+    ).run([.text(tenant), .text(place), .integer(time)])
   }
 
   func forgetCanaryAlerts(tenant: String, place: String) throws(StoreError) {
-    try connection.prepare("DELETE FROM canary_alerts WHERE tenant = ?1 AND place = ?2").run(.text(tenant), .text(place))
+    try connection.prepare("DELETE FROM canary_alerts WHERE tenant = ?1 AND place = ?2").run([.text(tenant), .text(place)])
   }
 
   func deleteSecret(tenant: String, name: String) throws(StoreError) -> Bool {
-    try connection.prepare("DELETE FROM secrets WHERE tenant = ?1 AND name = ?2").run(.text(tenant), .text(name))
+    try connection.prepare("DELETE FROM secrets WHERE tenant = ?1 AND name = ?2").run([.text(tenant), .text(name)])
     return connection.changedRows > 0
   }
 
   func nextSequence(tenant: String) throws(StoreError) -> Int64 {
     let next = try connection.prepare("UPDATE tenants SET next_sequence = next_sequence + 1 WHERE id = ?1 RETURNING next_sequence - 1")
-      .first(.text(tenant)) { $0.integer(0) }
+      .first([.text(tenant)]) { $0.integer(0) }
     guard let next else { throw .conflict }
     return next
   }
@@ -206,16 +219,18 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
         outcome, request_id, details, hash, mac) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
       """
     ).run(
-      .text(row.tenant), .integer(row.sequence), .text(row.at), .text(row.actorType), .text(row.actorID), .text(row.keyID),
-      .text(row.action), .text(row.scope), .text(row.scopeID), .text(row.secretID), .text(row.fieldKey), .text(row.revision),
-      .text(row.outcome), .text(row.requestID), .text(row.details), .blob(row.hash), .blob(row.mac))
+      [
+        .text(row.tenant), .integer(row.sequence), .text(row.at), .text(row.actorType), .text(row.actorID), .text(row.keyID),
+        .text(row.action), .text(row.scope), .text(row.scopeID), .text(row.secretID), .text(row.fieldKey), .text(row.revision),
+        .text(row.outcome), .text(row.requestID), .text(row.details), .blob(row.hash), .blob(row.mac),
+      ])
     heads[row.tenant] = AuditHead(sequence: row.sequence, at: row.at, hash: row.hash)
     appendedEntries += 1
     try connection.noteAudit(tenant: row.tenant, through: row.sequence)
   }
 
   func trimAudit(tenant: String, through sequence: Int64, checkpoint: [UInt8]) throws(StoreError) {
-    try connection.prepare("DELETE FROM audit WHERE tenant = ?1 AND sequence <= ?2").run(.text(tenant), .integer(sequence))
+    try connection.prepare("DELETE FROM audit WHERE tenant = ?1 AND sequence <= ?2").run([.text(tenant), .integer(sequence)])
     try connection.trimAuditRuns(tenant: tenant, through: sequence)
     try setAuditCheckpoint(tenant: tenant, checkpoint)
   }
@@ -223,19 +238,19 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
   func setAuditCheckpoint(tenant: String, _ bytes: [UInt8]) throws(StoreError) {
     try connection.prepare(
       "INSERT INTO records (name, value) VALUES ('audit-checkpoint/' || ?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-    ).run(.text(tenant), .blob(bytes))
+    ).run([.text(tenant), .blob(bytes)])
   }
 
   func setAuditRootChange(tenant: String, _ bytes: [UInt8]) throws(StoreError) {
     try connection.prepare(
       "INSERT INTO records (name, value) VALUES ('audit-root-change/' || ?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-    ).run(.text(tenant), .blob(bytes))
+    ).run([.text(tenant), .blob(bytes)])
   }
 
   func deleteContents(ofTenant id: String) throws(StoreError) {
     forgetRows()
     changesStructure = true
-    for statement in Schema.tenantDeletions { try connection.prepare(statement).run(.text(id)) }
+    for statement in Schema.tenantDeletions { try connection.prepare(statement).run([.text(id)]) }
   }
 
   func requireChange() throws(StoreError) {

@@ -33,14 +33,14 @@ package struct JSONWriter {
   /// A string literal with its quotes.
   package mutating func append(_ text: JSONString) {
     bytes.append(UInt8(ascii: "\""))
-    for byte in text.utf8 { appendEscaped(byte) }
+    appendEscaped(unsafe text.utf8.span.bytes)
     bytes.append(UInt8(ascii: "\""))
   }
 
   /// A string literal with its quotes, of UTF-8 text. With room reserved no copy of it is left behind.
   package mutating func append(text: RawSpan) {
     bytes.append(UInt8(ascii: "\""))
-    for index in 0..<text.byteCount { appendEscaped(unsafe text.unsafeLoad(fromByteOffset: index, as: UInt8.self)) }
+    appendEscaped(text)
     bytes.append(UInt8(ascii: "\""))
   }
 
@@ -49,6 +49,19 @@ package struct JSONWriter {
     bytes.append(UInt8(ascii: "\""))
     bytes.append(contentsOf: text)
     bytes.append(UInt8(ascii: "\""))
+  }
+
+  /// What needs no escape goes over in pieces.
+  private mutating func appendEscaped(_ text: RawSpan) {
+    unsafe text.withUnsafeBytes { text in
+      var start = 0
+      for index in text.indices where unsafe text[index] < 0x20 || text[index] == 0x22 || text[index] == 0x5C {
+        unsafe bytes.append(contentsOf: text[start..<index])
+        unsafe appendEscaped(text[index])
+        start = index + 1
+      }
+      unsafe bytes.append(contentsOf: text[start...])
+    }
   }
 
   private mutating func appendEscaped(_ byte: UInt8) {

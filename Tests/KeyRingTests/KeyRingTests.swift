@@ -216,7 +216,11 @@ extension String {
       func place(_ parts: [String]) -> Place {
         Place(table: "t", tenant: parts[0] + "/" + parts[1], id: parts[2] + "\u{0}" + parts[3], field: "f", incarnation: 1, version: 1)
       }
-      func mac(_ parts: [String]) throws -> [UInt8] { try keys.mac(parts.map(MACPart.text)) }
+      func mac(_ parts: [String]) throws -> [UInt8] {
+        var message = MACMessage("t")
+        for part in parts { message = message.text(part) }
+        return try keys.mac(message)
+      }
       #expect(try mac(a) != mac(b))
       if place(a).tenant != place(b).tenant || place(a).id != place(b).id {
         let sealed = try SecretBytes(copying: [1]).withBytes { try keys.seal($0, at: place(a)) }
@@ -244,11 +248,13 @@ extension String {
 
   @Test func macsTellPresenceFromEmptiness() throws {
     let keys = try Self.keys()
-    let forms: [[MACPart]] = [
-      [.optionalText(nil)], [.optionalText("")], [.text("")], [.optionalInteger(nil)], [.optionalInteger(0)], [.integer(0)],
-      [.text("a"), .text("b")], [.text("ab"), .text("")], [.text(""), .text("ab")], [.unsigned(1)], [],
+    let forms: [(consuming MACMessage) -> MACMessage] = [
+      { $0.optionalText(nil) }, { $0.optionalText("") }, { $0.text("") }, { $0.optionalInteger(nil) }, { $0.optionalInteger(0) },
+      { $0.integer(0) }, { $0.text("a").text("b") }, { $0.text("ab").text("") }, { $0.text("").text("ab") }, { $0.unsigned(1) }, { $0 },
+      { $0.text("mark", if: true) },
     ]
-    #expect(try Set(forms.map { try keys.mac($0) }).count == forms.count)
+    #expect(try Set(forms.map { try keys.mac($0(MACMessage("t"))) }).count == forms.count)
+    #expect(try keys.mac(MACMessage("t").text("mark", if: false)) == keys.mac(MACMessage("t")))
   }
 }
 

@@ -55,8 +55,8 @@ import Testing
     let connection = try SQLiteConnection(path: ":memory:", role: .maker)
     try Schema.migrate(connection, through: steps)
     try connection.executeScript(Self.tenants)
-    try connection.prepare(Self.entries).run(.text("t1"), .integer(newest))
-    try connection.prepare(Self.entries).run(.text("t2"), .integer(1985))
+    try connection.prepare(Self.entries).run([.text("t1"), .integer(newest)])
+    try connection.prepare(Self.entries).run([.text("t2"), .integer(1985)])
     return connection
   }
 

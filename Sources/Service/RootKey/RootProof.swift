@@ -34,7 +34,7 @@ extension Service {
       while true {
         let tenants = try reader.tenants(after: last, limit: 100)
         for tenant in tenants {
-          proof.check(tenant.id + "/tenants") { try roots.verify(rowMAC: tenant.mac, of: tenant.macParts) }
+          proof.check(tenant.id + "/tenants") { try roots.verify(rowMAC: tenant.mac, of: tenant.macMessage) }
           try prove(tenant.id, roots, reader, &proof)
           last = tenant.id
         }
@@ -54,7 +54,7 @@ extension Service {
       if let keys { Self.prove(try reader.samples(tenant: tenant, kekVersion: kek.version, limit: limit), keys, &proof) }
     }
     func prove(_ rows: [some RootSealedRow], _ table: String) {
-      for row in rows { proof.check("\(tenant)/\(table)") { try roots.verify(rowMAC: row.mac, of: row.macParts) } }
+      for row in rows { proof.check("\(tenant)/\(table)") { try roots.verify(rowMAC: row.mac, of: row.macMessage) } }
     }
     prove(try reader.apiKeys(tenant: tenant, after: "", limit: limit), "api_keys")
     prove(try reader.teams(tenant: tenant, after: "", limit: limit), "teams")

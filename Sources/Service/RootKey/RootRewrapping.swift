@@ -92,7 +92,7 @@ struct RootRewrapping {
     // A chain that is broken, and was accepted so, has no end to go on from.
     if walk.firstBad == nil {
       for row in try transaction.auditEntries(tenant: tenant, after: walk.last.sequence, limit: .max) {
-        guard walk.take(row.fields, hash: row.hash, mac: row.mac) else { throw ServiceError.conflict }
+        guard walk.take(row, hash: row.hash, mac: row.mac) else { throw ServiceError.conflict }
       }
       walk.end()
       guard walk.firstBad == nil else { throw ServiceError.conflict }
@@ -110,12 +110,12 @@ struct RootRewrapping {
   }
 
   private mutating func sign<Row: RootSealedRow>(_ row: Row, _ put: (Row, any StoreTransaction) throws(StoreError) -> Void) throws {
-    guard try before.verify(rowMAC: row.mac, of: row.macParts) else {
+    guard try before.verify(rowMAC: row.mac, of: row.macMessage) else {
       counts.unproven += 1
       return
     }
     var row = row
-    row.mac = try new.rowMAC(row.macParts)
+    row.mac = try new.rowMAC(row.macMessage)
     try put(row, transaction)
     counts.rows += 1
   }

@@ -10,15 +10,12 @@ package struct DataKeyOffer: Sendable {
   /// 32 bytes.
   package let key: SecretBytes
   package let wrapped: [UInt8]
-  /// 16 bytes.
-  package let kekID: [UInt8]
+  /// `kek_` and 26 characters.
+  package let kekName: String
   package let kekVersion: UInt32
   package let id: [UInt8]
   /// Unix milliseconds.
   package let expiresAt: Int64
-
-  /// `kek_` and 26 characters.
-  package var kekName: String { "kek_" + RandomText.base32(kekID) }
 }
 
 extension Service {
@@ -41,7 +38,7 @@ extension Service {
           action.name, in: action.scope, subject: action.secretID, field: action.fieldKey,
           details: change.details.with("kekVersion", .number(JSONNumber(keys.version))).text))
       return DataKeyOffer(
-        key: minted.key, wrapped: minted.wrapped.bytes, kekID: keys.kekID, kekVersion: keys.version, id: minted.wrapped.id,
+        key: minted.key, wrapped: minted.wrapped.bytes, kekName: keys.name, kekVersion: keys.version, id: minted.wrapped.id,
         expiresAt: time + change.settings.dataKeyTtlSeconds * 1000)
     } completion: {
       completion($0)

@@ -7,71 +7,58 @@ internal import Store
 // Where the rows of the scoped dialect are sealed, and what their MACs cover. A column that is added to a row must be added here.
 
 extension TeamRow: RootSealedRow {
-  var macParts: [MACPart] { [.text("teams"), .text(tenant), .text(id), .text(name), .integer(createdAt)] }
+  var macMessage: MACMessage { MACMessage("teams").text(tenant).text(id).text(name).integer(createdAt) }
 }
 
 extension ProjectRow: RootSealedRow {
-  var macParts: [MACPart] {
-    [.text("projects"), .text(tenant), .text(id), .text(name), .optionalText(team), .integer(createdAt)]
-  }
+  var macMessage: MACMessage { MACMessage("projects").text(tenant).text(id).text(name).optionalText(team).integer(createdAt) }
 }
 
 extension AgentRow: RootSealedRow {
-  var macParts: [MACPart] {
-    [
-      .text("agents"), .text(tenant), .text(id), .text(name), .text(description), .integer(createdAt), .text(createdBy),
-      .optionalInteger(disabledAt),
-    ]
+  var macMessage: MACMessage {
+    MACMessage("agents").text(tenant).text(id).text(name).text(description).integer(createdAt).text(createdBy)
+      .optionalInteger(disabledAt)
   }
 }
 
 extension MembershipRow: RootSealedRow {
-  var macParts: [MACPart] {
-    [
-      .text("memberships"), .text(tenant), .text(agent), .text(scope), .text(scopeID), .text(role), .integer(priority),
-      .optionalInteger(expiresAt), .integer(createdAt),
-    ]
+  var macMessage: MACMessage {
+    MACMessage("memberships").text(tenant).text(agent).text(scope).text(scopeID).text(role).integer(priority)
+      .optionalInteger(expiresAt).integer(createdAt)
   }
 }
 
 extension InviteRow: RootSealedRow {
-  var macParts: [MACPart] {
-    [
-      .text("invites"), .text(tenant), .text(id), .text(label), .bytes(digest), .text(memberships), .integer(expiresAt),
-      .integer(maxUses), .integer(uses), .integer(createdAt), .text(createdBy), .optionalInteger(revokedAt),
-    ]
+  var macMessage: MACMessage {
+    MACMessage("invites").text(tenant).text(id).text(label).bytes(digest).text(memberships).integer(expiresAt).integer(maxUses)
+      .integer(uses).integer(createdAt).text(createdBy).optionalInteger(revokedAt)
   }
 }
 
 extension TenantKeys {
   func mac(of row: ScopedSecretRow) throws(ServiceError) -> [UInt8] {
-    var parts: [MACPart] = [
-      .text("scoped_secrets"), .text(row.place.tenant), .text(row.place.scope), .text(row.place.scopeID), .text(row.secretID),
-      .unsigned(row.incarnation), .text(row.name), .text(row.category), .text(row.tags), .unsigned(row.revision),
-      .unsigned(UInt64(row.kekVersion)), .integer(row.createdAt), .integer(row.updatedAt), .text(row.createdBy), .text(row.updatedBy),
-      .optionalInteger(row.deletedAt), .optionalInteger(row.purgeAfter),
-    ]
-    if row.isCanary { parts.append(.text(Self.canaryMark)) }
-    return try rowMAC(parts)
+    try rowMAC(
+      MACMessage("scoped_secrets").text(row.place.tenant).text(row.place.scope).text(row.place.scopeID).text(row.secretID)
+        .unsigned(row.incarnation).text(row.name).text(row.category).text(row.tags).unsigned(row.revision)
+        .unsigned(UInt64(row.kekVersion)).integer(row.createdAt).integer(row.updatedAt).text(row.createdBy).text(row.updatedBy)
+        .optionalInteger(row.deletedAt).optionalInteger(row.purgeAfter).text(Self.canaryMark, if: row.isCanary))
   }
 
   func mac(of row: FieldRow) throws(ServiceError) -> [UInt8] {
-    try rowMAC([
-      .text("fields"), .text(row.tenant), .unsigned(row.incarnation), .text(row.fieldKey), .unsigned(row.version),
-      .text(row.state.rawValue), .text(row.sensitivity), .bytes(row.dataKeyID), .unsigned(UInt64(row.kekVersion)),
-      .integer(row.createdAt), .text(row.createdBy), .optionalInteger(row.purgeAfter),
-    ])
+    try rowMAC(
+      MACMessage("fields").text(row.tenant).unsigned(row.incarnation).text(row.fieldKey).unsigned(row.version)
+        .text(row.state.rawValue).text(row.sensitivity).bytes(row.dataKeyID).unsigned(UInt64(row.kekVersion))
+        .integer(row.createdAt).text(row.createdBy).optionalInteger(row.purgeAfter))
   }
 
   func mac(of row: DataKeyRow) throws(ServiceError) -> [UInt8] {
-    try rowMAC([
-      .text("data_keys"), .text(row.tenant), .bytes(row.id), .unsigned(row.incarnation), .text(row.fieldKey),
-      .unsigned(row.fieldVersion), .bytes(row.digest), .unsigned(UInt64(row.kekVersion)), .integer(row.boundAt),
-    ])
+    try rowMAC(
+      MACMessage("data_keys").text(row.tenant).bytes(row.id).unsigned(row.incarnation).text(row.fieldKey)
+        .unsigned(row.fieldVersion).bytes(row.digest).unsigned(UInt64(row.kekVersion)).integer(row.boundAt))
   }
 
-  private func rowMAC(_ parts: [MACPart]) throws(ServiceError) -> [UInt8] {
-    do { return try mac(parts) } catch { throw .internalFailure }
+  func rowMAC(_ message: borrowing MACMessage) throws(ServiceError) -> [UInt8] {
+    do { return try mac(message) } catch { throw .internalFailure }
   }
 
   /// Opens a field; `secret` is the row it belongs to.

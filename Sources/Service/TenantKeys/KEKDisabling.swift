@@ -1,4 +1,3 @@
-internal import Ciphers
 internal import KeyRing
 internal import Model
 internal import Store
@@ -30,7 +29,7 @@ extension Service {
       store.erase(
         { transaction in
           let owner = try vault.verifiedTenant(tenant, in: transaction)
-          guard var row = try transaction.kek(tenant: tenant, version: version), "kek_" + RandomText.base32(row.kekID) == name else {
+          guard var row = try transaction.kek(tenant: tenant, version: version), TenantKEK.name(of: row.kekID) == name else {
             throw ServiceError.notFound
           }
           if row.isDisabled { return }

@@ -1,4 +1,3 @@
-internal import Ciphers
 internal import KeyRing
 internal import Model
 internal import Store
@@ -26,7 +25,7 @@ package struct KEKView: Sendable {
   package let usesReserved: Int64
 
   init(_ row: KEKRow, active: UInt32) {
-    id = "kek_" + RandomText.base32(row.kekID)
+    id = TenantKEK.name(of: row.kekID)
     version = row.version
     state = row.isDisabled ? .disabled : row.version == active ? .active : .readable
     createdAt = row.createdAt
@@ -97,7 +96,7 @@ extension Service {
       try transaction.insert(row)
       try transaction.update(owner)
       let details = AuditDetails(origin).with("kekVersion", .number(JSONNumber(row.version))).with(reason: reason.text)
-      let event = AuditEvent("kek.rotated", subject: "kek_" + RandomText.base32(row.kekID), details: details.text)
+      let event = AuditEvent("kek.rotated", subject: TenantKEK.name(of: row.kekID), details: details.text)
       try record(event, by: principal, requestID: origin.id, in: transaction)
       rewrapping.ask()
       return row
