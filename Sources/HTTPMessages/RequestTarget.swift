@@ -74,7 +74,10 @@ package struct RequestTarget: Sendable, Equatable {
     var segments: [[UInt8]] = []
     segments.reserveCapacity(8)
     var start = path.startIndex + 1
-    for index in start..<path.endIndex where path[index] == UInt8(ascii: "/") {
+    // By its span: an index into the slice counts a reference each time.
+    let bytes = path.span
+    for offset in 1..<bytes.count where bytes[offset] == UInt8(ascii: "/") {
+      let index = path.startIndex + offset
       segments.append(Array(path[start..<index]))
       start = index + 1
     }

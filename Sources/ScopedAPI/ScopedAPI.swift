@@ -147,11 +147,17 @@ package final class ScopedAPI {
 }
 
 /// One authenticated request on its way through a handler.
-struct Call: Sendable {
+final class Call: Sendable {
   let caller: AgentCaller
   let request: Request
   /// The path's parameters in their order.
   let parameters: [String]
+
+  init(caller: AgentCaller, request: Request, parameters: [String]) {
+    self.caller = caller
+    self.request = request
+    self.parameters = parameters
+  }
 
   var origin: RequestOrigin { RequestOrigin(id: request.id, address: request.peer.address) }
 }

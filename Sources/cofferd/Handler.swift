@@ -35,8 +35,13 @@ final class Handler: RequestHandler {
   func passes() { desk.forgetWithTheVault() }
 
   func handle(_ request: Request) -> Answer {
+    guard let prefix else { return dispatch(request) }
     var request = request
-    if let prefix { request.target = prefix.removed(from: request.target) }
+    request.target = prefix.removed(from: request.target)
+    return dispatch(request)
+  }
+
+  private func dispatch(_ request: Request) -> Answer {
     desk.caller = nil
     if AdminAPI.owns(request.target) {
       let answer = admin.answer(request)

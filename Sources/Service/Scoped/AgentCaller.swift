@@ -3,7 +3,8 @@ internal import Store
 internal import StrictJSON
 
 /// An authenticated agent, with everything that decides what its key reaches. Made by `AgentAuthenticator` and nowhere else.
-package struct AgentCaller: Sendable {
+/// One object: each answer of an agent's carries it through several closures.
+package final class AgentCaller: Sendable {
   package let principal: Principal
   package let agentName: String
   package let tenantName: String
@@ -23,6 +24,26 @@ package struct AgentCaller: Sendable {
   let networks: [[Network]]
   /// When something of all this ends by itself: until then, and while the structure stands, it holds.
   let validUntil: Int64?
+
+  init(
+    principal: Principal, agentName: String, tenantName: String, keyID: String, grants: KeyGrants, access: Access,
+    settings: TenantSettings, expiresAt: Int64?, isRetiring: Bool, isChild: Bool, maxUses: Int64?, networks: [[Network]],
+    validUntil: Int64?
+  ) {
+    self.principal = principal
+    self.agentName = agentName
+    self.tenantName = tenantName
+    self.keyID = keyID
+    self.grants = grants
+    self.access = access
+    self.settings = settings
+    self.expiresAt = expiresAt
+    self.isRetiring = isRetiring
+    self.isChild = isChild
+    self.maxUses = maxUses
+    self.networks = networks
+    self.validUntil = validUntil
+  }
 
   package var tenant: String { principal.tenant }
   package var agentID: String { principal.actorID }
