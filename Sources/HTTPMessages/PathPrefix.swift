@@ -3,7 +3,7 @@
 package struct PathPrefix: Sendable, Equatable {
   private let segments: [[UInt8]]
 
-  /// - Parameter url: an absolute URL; without a path there is no prefix.
+  /// - Parameter url: an absolute URL; without a path there is no prefix, nor with one that no request could have.
   package init(url: String) {
     let bytes = Array(url.utf8)
     let scheme = bytes.firstIndex(of: UInt8(ascii: ":")).map { $0 + 3 } ?? 0
@@ -11,7 +11,9 @@ package struct PathPrefix: Sendable, Equatable {
     let path = authority.firstIndex(of: UInt8(ascii: "/")).map {
       bytes[$0...].prefix { $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }
     }
-    segments = (path ?? []).split(separator: UInt8(ascii: "/")).map(Array.init)
+    // Decoded, as those of a request are.
+    let target = path.flatMap { try? RequestTarget(parsing: Array($0), normalised: nil) }
+    segments = (target?.segments ?? []).filter { !$0.isEmpty }
   }
 
   /// The target without the prefix. Its raw path keeps it, since redirects lead back to the front end.

@@ -163,6 +163,8 @@ private let base = ["REQUEST_METHOD=GET", "REQUEST_URI=/a", "DOCUMENT_URI=/a"]
     ("https://example.org/coffer/", "/api/settings", ["api", "settings"]),
     ("https://example.org/a/b?x=/c", "/a/b/alive", ["alive"]), ("https://example.org/coffer", "/coffered/alive", ["coffered", "alive"]),
     ("https://example.org/coffer", "/coffer", []), ("https://example.org/coffer", "/coffer/", []), ("/coffer", "/coffer/alive", ["alive"]),
+    ("https://example.org/a%20b", "/a%20b/alive", ["alive"]), ("https://example.org/a%2Fb", "/a/b/alive", ["a", "b", "alive"]),
+    ("https://example.org/%zz", "/alive", ["alive"]),
   ])
   func isTakenAwayOnce(_ url: String, _ path: String, _ segments: [String]) throws {
     let target = try RequestTarget(parsing: Array(path.utf8), normalised: nil)
