@@ -11,19 +11,17 @@ extension Service {
   /// `WrapLimit.rotation` uses a new version is added and used from then on (design sections 5 and 12).
   func sealingKeys(tenant: String, in transaction: any StoreTransaction) throws(ServiceError) -> TenantKeys {
     let owner = try vault.verifiedTenant(tenant, in: transaction)
-    var version = owner.activeKEKVersion
     do {
-      guard var kek = try transaction.kek(tenant: tenant, version: version) else { throw ServiceError.unreadable }
+      guard var kek = try transaction.kek(tenant: tenant, version: owner.activeKEKVersion) else { throw ServiceError.unreadable }
       if kek.wrapsReserved >= wrapLimit {
         kek = try addKEK(after: owner, .uses, by: .system(of: tenant), RequestOrigin(id: "kek-uses", address: ""), in: transaction)
-        version = kek.version
       }
       if wrapCounter.needsReservation(tenant: tenant, version: kek.version, reserved: kek.wrapsReserved) {
         kek.wrapsReserved += Self.reservation
         try transaction.update(kek)
       }
+      return try vault.keys(of: kek)
     } catch { throw ServiceError(error) }
-    return try vault.keys(tenant: tenant, version: version, in: transaction)
   }
 }
 

@@ -15,6 +15,13 @@ package final class Vault: Sendable {
     let version: UInt32
   }
 
+  private final class CheckedTenant: Sendable {
+    let row: TenantRow
+    let settings: TenantSettings
+
+    init(_ row: TenantRow, _ settings: TenantSettings) { (self.row, self.settings) = (row, settings) }
+  }
+
   private struct Roots {
     /// Of the key that signs, or did last.
     var id: String
@@ -27,8 +34,8 @@ package final class Vault: Sendable {
 
   private let known: Locked<Roots>
   private let retiredCursorKeys = Locked<[CursorKey]>([])
-  /// Tenant rows as they were when their MAC was checked: the same row needs no second check.
-  private let verified = Locked<[String: (row: TenantRow, settings: TenantSettings)]>([:])
+  /// Tenants as they were when the MAC of their row was checked: the same row needs no second check.
+  private let verified = Locked<[String: CheckedTenant]>([:])
   private let opened = Locked<[Slot: TenantKeys]>([:])
   /// Deleted by this process. Another thread may still read them in its snapshot: nothing of theirs is kept again.
   private let forgotten = Locked<Set<String>>([])
@@ -85,17 +92,22 @@ package final class Vault: Sendable {
 
   /// The keys of one KEK version, unwrapped on first use.
   func keys(tenant: String, version: UInt32, in store: any StoreReading) throws(ServiceError) -> TenantKeys {
-    let slot = Slot(tenant: tenant, version: version)
-    let kept = opened.withLock { $0[slot] }
-    // Of a transaction that came to nothing, keys may be left whose version was made again since, with another key.
-    if let kept, !store.isTransaction { return kept }
+    if !store.isTransaction, let kept = opened.withLock({ $0[Slot(tenant: tenant, version: version)] }) { return kept }
     let row: KEKRow?
     do { row = try store.kek(tenant: tenant, version: version) } catch { throw ServiceError(error) }
-    if let kept, row?.kekID == kept.kekID { return kept }
-    guard let row, !row.isDisabled, !disabled.withLock({ $0.contains(slot) }) else { throw .unreadable }
+    guard let row else { throw .unreadable }
+    return try keys(of: row)
+  }
+
+  /// The same of a row that was read already.
+  func keys(of row: KEKRow) throws(ServiceError) -> TenantKeys {
+    let slot = Slot(tenant: row.tenant, version: row.version)
+    // Of a transaction that came to nothing, keys may be left whose version was made again since, with another key.
+    if let kept = opened.withLock({ $0[slot] }), kept.kekID == row.kekID { return kept }
+    guard !row.isDisabled, !disabled.withLock({ $0.contains(slot) }) else { throw .unreadable }
     let keys = try unwrap(row)
     forgotten.withLock { forgotten in
-      if !forgotten.contains(tenant) { opened.withLock { $0[slot] = keys } }
+      if !forgotten.contains(row.tenant) { opened.withLock { $0[slot] = keys } }
     }
     // Disabled or sealed meanwhile: it may have been kept again.
     if isSealed || disabled.withLock({ $0.contains(slot) }) { opened.withLock { $0[slot] = nil } }
@@ -138,19 +150,20 @@ package final class Vault: Sendable {
   /// As `verifiedTenant`, also of a deleted one: its audit chain can be read still.
   func tenantEver(_ id: String, in store: any StoreReading) throws(ServiceError) -> TenantRow { try checked(id, in: store).row }
 
-  private func existing(_ id: String, in store: any StoreReading) throws(ServiceError) -> (row: TenantRow, settings: TenantSettings) {
+  private func existing(_ id: String, in store: any StoreReading) throws(ServiceError) -> CheckedTenant {
     let found = try checked(id, in: store)
     if found.row.isDeleted { throw .notFound }
     return found
   }
 
-  private func checked(_ id: String, in store: any StoreReading) throws(ServiceError) -> (row: TenantRow, settings: TenantSettings) {
+  private func checked(_ id: String, in store: any StoreReading) throws(ServiceError) -> CheckedTenant {
     let row: TenantRow?
     do { row = try store.tenant(id) } catch { throw ServiceError(error) }
     guard let row else { throw .notFound }
     if let known = verified.withLock({ $0[id] }), known.row == row { return known }
     guard try verify(row), let settings = TenantSettings(stored: row.settings) else { throw .unreadable }
-    verified.withLock { $0[id] = (row, settings) }
-    return (row, settings)
+    let checked = CheckedTenant(row, settings)
+    verified.withLock { $0[id] = checked }
+    return checked
   }
 }
