@@ -15,7 +15,7 @@ SHELL := /bin/bash
 # Where `make run` keeps its store.
 DIR ?= $(HOME)/.coffer
 ADDRESS ?= 127.0.0.1:8443
-FUZZ_SECONDS ?= 45
+FUZZ_SECONDS ?= 30
 ONLY ?=
 # Options of the benchmarks: --quick, --only WORD, --save FILE, --write.
 BENCH ?=
