@@ -9,8 +9,9 @@ package struct UTCTime: Sendable, Equatable {
   /// RFC 3339 with microseconds, as `current_datetime` is printed.
   package var preciseText: String { text(fraction: microseconds, digits: 6) }
 
-  private var seconds: Int64 { (unixMicroseconds - (unixMicroseconds < 0 ? 999_999 : 0)) / 1_000_000 }
-  private var microseconds: Int64 { unixMicroseconds - seconds * 1_000_000 }
+  private var seconds: Int64 { unixMicroseconds / 1_000_000 - (unixMicroseconds % 1_000_000 < 0 ? 1 : 0) }
+  /// Of the second.
+  private var microseconds: Int64 { unixMicroseconds % 1_000_000 + (unixMicroseconds % 1_000_000 < 0 ? 1_000_000 : 0) }
 
   private func text(fraction: Int64, digits: Int) -> String {
     let days = seconds >= 0 ? seconds / 86_400 : (seconds - 86_399) / 86_400

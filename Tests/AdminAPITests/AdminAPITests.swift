@@ -42,6 +42,7 @@ private final class Bench {
     process: .init(cpuMicroseconds: 1_500_000, residentBytes: 17, openDescriptors: 18, maximumDescriptors: 19, leftOutLogLines: 20))
 
   deinit {
+    desk.turnEnds()
     store.close()
     for name in ["coffer.db", "coffer.db-wal", "coffer.db-shm", "coffer.lock"] { unsafe unlink(directory + "/store/" + name) }
     unsafe rmdir(directory + "/store")

@@ -280,7 +280,14 @@ private func redacted(_ document: SettingsDocument) throws -> JSONValue {
   @Test(arguments: [
     (Int64(0), "1970-01-01T00:00:00.000Z"), (1_700_000_000_123_456, "2023-11-14T22:13:20.123Z"),
     (951_782_400_000_000, "2000-02-29T00:00:00.000Z"),
-    (4_102_444_799_999_999, "2099-12-31T23:59:59.999Z"),
+    (4_102_444_799_999_999, "2099-12-31T23:59:59.999Z"), (-1, "1969-12-31T23:59:59.999Z"), (-1_000_000, "1969-12-31T23:59:59.000Z"),
+    (253_402_300_799_999_999, "9999-12-31T23:59:59.999Z"), (253_402_300_800_000_000, "10000-01-01T00:00:00.000Z"),
+    (-62_135_596_800_000_000, "0001-01-01T00:00:00.000Z"), (.max, "294247-01-10T04:00:54.775Z"), (.min, "0000-12-21T19:59:05.224Z"),
   ])
   func prints(_ microseconds: Int64, _ text: String) { #expect(UTCTime(unixMicroseconds: microseconds).text == text) }
+
+  @Test(arguments: [(Int64(0), "000000"), (1, "000001"), (-1, "999999"), (123_456, "123456"), (1_900_050, "900050")])
+  func printsMicroseconds(_ microseconds: Int64, _ fraction: String) {
+    #expect(UTCTime(unixMicroseconds: microseconds).preciseText.hasSuffix("." + fraction + "Z"))
+  }
 }

@@ -3,7 +3,7 @@ internal import Store
 internal import StrictJSON
 
 /// An authenticated agent, with everything that decides what its key reaches. Made by `AgentAuthenticator` and nowhere else.
-/// One object: each answer of an agent's carries it through several closures.
+/// One object, which the closures of an answer share.
 package final class AgentCaller: Sendable {
   package let principal: Principal
   package let agentName: String
