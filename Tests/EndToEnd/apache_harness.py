@@ -127,11 +127,14 @@ class SharedHost:
         return ""
 
     def responder(self):
-        """The pid of the cofferd that serves, or None."""
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            pid = int(pathlib.Path(self.store, "run", "cofferd.pid").read_text())
-            if self.store.encode() in pathlib.Path("/proc", str(pid), "cmdline").read_bytes():
-                return pid
+        """The pid of the cofferd that serves, or None. Its first answers may leave before it has written its pid."""
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            with contextlib.suppress(FileNotFoundError, ValueError):
+                pid = int(pathlib.Path(self.store, "run", "cofferd.pid").read_text())
+                if self.store.encode() in pathlib.Path("/proc", str(pid), "cmdline").read_bytes():
+                    return pid
+            time.sleep(0.02)
         return None
 
     def programs_of(self, name):
