@@ -25,10 +25,7 @@ extension RootKey {
   }
 
   /// The first 8 hexadecimal digits of SHA-256.
-  static func check(_ body: [UInt8]) -> [UInt8] {
-    let digits = Array("0123456789abcdef".utf8)
-    return SHA256.digest(body).prefix(4).flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
-  }
+  static func check(_ body: [UInt8]) -> [UInt8] { WireText.hexadecimal(Array(SHA256.digest(body).prefix(4))) }
 
   /// Reads the text form; blanks around it are ignored.
   package init(text: SecretBytes) throws(TextError) {

@@ -34,6 +34,10 @@ extension TenantKeys {
         .integer(row.updatedAt).text(Self.canaryMark, if: row.isCanary))
   }
 
+  func rowMAC(_ message: borrowing MACMessage) throws(ServiceError) -> [UInt8] {
+    do { return try mac(message) } catch { throw .internalFailure }
+  }
+
   /// The last part of a canary's MAC.
   static let canaryMark = "canary"
 

@@ -5,6 +5,7 @@ import SecretMemory
 import Service
 import Store
 import StrictJSON
+import TestSupport
 import Testing
 internal import Threads
 
@@ -12,16 +13,14 @@ internal import Threads
 
 /// A fresh store in a directory of its own, and the operator's way to it.
 private final class Bench {
-  let directory: String
+  private let folder = TemporaryDirectory()
+  var directory: String { folder.path }
   let store: SQLiteStore
   private let desk: Desk
   let api: AdminAPI
 
   init() throws {
-    var template = Array("/tmp/coffer-admin-XXXXXX".utf8CString)
-    guard unsafe mkdtemp(&template) != nil else { throw StoreError.unavailable(.ioError) }
-    directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    let store = try SQLiteStore(directory: directory + "/store")
+    let store = try SQLiteStore(directory: folder.path + "/store")
     self.store = store
     let root = try RootKey.generate()
     _ = Bench.wait { done in Service.initialise(store, root: root, now: { 1_800_000_000_000 }) { _ in done(Response(status: Status(200))) }
@@ -44,9 +43,6 @@ private final class Bench {
   deinit {
     desk.turnEnds()
     store.close()
-    for name in ["coffer.db", "coffer.db-wal", "coffer.db-shm", "coffer.lock"] { unsafe unlink(directory + "/store/" + name) }
-    unsafe rmdir(directory + "/store")
-    unsafe rmdir(directory)
   }
 
   static func wait(_ start: (@escaping @Sendable (Response) -> Void) -> Void) -> Response {

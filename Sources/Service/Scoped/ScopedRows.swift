@@ -57,10 +57,6 @@ extension TenantKeys {
         .unsigned(row.fieldVersion).bytes(row.digest).unsigned(UInt64(row.kekVersion)).integer(row.boundAt))
   }
 
-  func rowMAC(_ message: borrowing MACMessage) throws(ServiceError) -> [UInt8] {
-    do { return try mac(message) } catch { throw .internalFailure }
-  }
-
   /// Opens a field; `secret` is the row it belongs to.
   func open(_ row: FieldRow, of secret: ScopedSecretRow) throws(ServiceError) -> FieldContent {
     let bytes: SecretBytes
