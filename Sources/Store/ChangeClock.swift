@@ -2,21 +2,30 @@ internal import Synchronization
 
 /// Counts commits that changed something, so that what was worked out of it holds while the number stands.
 ///
-/// It tells only of this process. While another writes, as the predecessor does in a restart, it stands at zero, and nothing may be
-/// concluded from it.
+/// A commit can be seen some time before the writer gets to say so, and whoever saw it may tell of it. So the number also goes up
+/// before: it is odd while a commit is under way, and nothing may be concluded from it then. It tells only of this process. While
+/// another writes, as the predecessor does in a restart, it stands at zero, and nothing may be concluded from it either.
+///
+/// Changed by one thread.
 final class ChangeClock: Sendable {
   private let number = Atomic<UInt64>(0)
 
   /// From here on this process alone writes.
-  func begin() { number.store(1, ordering: .releasing) }
+  func begin() { number.store(2, ordering: .releasing) }
 
-  /// To be called once the commit can be seen, and before anybody is told of it.
-  func advance() { number.add(1, ordering: .releasing) }
+  /// To be called before anything of the commit can be seen.
+  func commitBegins() { number.add(1, ordering: .sequentiallyConsistent) }
 
-  /// nil while another process writes. To be read before the snapshot begins that it is to tell of.
+  /// To be called once the commit can be seen or has failed, and before anybody is told of it.
+  func commitEnded() {
+    guard !number.load(ordering: .relaxed).isMultiple(of: 2) else { return }
+    number.add(1, ordering: .releasing)
+  }
+
+  /// nil while a commit is under way or another process writes. To be read before the snapshot begins that it is to tell of.
   var now: UInt64? {
     let number = number.load(ordering: .acquiring)
-    return number == 0 ? nil : number
+    return number == 0 || !number.isMultiple(of: 2) ? nil : number
   }
 }
 
@@ -31,7 +40,18 @@ struct ChangeClocks: Sendable {
   func begin() {
     structure.begin()
     contents.begin()
-    // Last: who finds this one begun finds all.
     commits.begin()
+  }
+
+  func commitBegins(of transaction: SQLiteTransaction) {
+    if transaction.changesStructure { structure.commitBegins() }
+    if transaction.changesContents { contents.commitBegins() }
+    commits.commitBegins()
+  }
+
+  func commitEnded() {
+    structure.commitEnded()
+    contents.commitEnded()
+    commits.commitEnded()
   }
 }

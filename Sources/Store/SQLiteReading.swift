@@ -239,40 +239,49 @@ extension AuditRow {
 
 /// A reader of one thread.
 final class SQLiteReader: SQLiteReading, StoreReader {
-  private(set) var structure: ReadVersion?
-  private(set) var contents: ReadVersion?
   private let clocks: ChangeClocks
-  /// The number of commits when the turn's snapshot was to begin. nil outside a turn, and while another process writes.
+  private var isInTurn = false
+  /// The number of commits when the turn's snapshot was to begin. nil when the next request needs one of its own.
   private var commits: UInt64?
+  private var (structureNumber, contentsNumber): (UInt64?, UInt64?)
+  /// SQLite's number of the turn's snapshot, once somebody asked.
+  private var snapshotNumber: UInt64?
 
   init(_ connection: SQLiteConnection, _ clocks: ChangeClocks) {
     self.clocks = clocks
     super.init(connection)
   }
 
+  var structure: ReadVersion? { structureNumber.map { .number($0) } ?? snapshot }
+  var contents: ReadVersion? { contentsNumber.map { .number($0) } ?? snapshot }
+
+  private var snapshot: ReadVersion? {
+    guard isInTurn else { return nil }
+    if snapshotNumber == nil {
+      // Starts the read transaction, so that the number belongs to what the turn's reads see (sqlite.org/pragma.html).
+      snapshotNumber = try? connection.prepare("PRAGMA data_version").first { $0.unsigned(0) }
+    }
+    return snapshotNumber.map { .snapshot($0) }
+  }
+
   func refresh() throws(StoreError) {
-    // Read before the snapshot begins and before the other numbers: what was told of by then is in it and in them.
     let commits = clocks.commits.now
     if let commits, commits == self.commits { return }
     turnEnds()
-    if let commits, let structure = clocks.structure.now, let contents = clocks.contents.now {
-      self.commits = commits
-      (self.structure, self.contents) = (.number(structure), .number(contents))
-      // A turn that has everything in memory needs none.
-      connection.beginsWhenUsed = true
-      return
-    }
-    try connection.execute("BEGIN")
-    // Starts the read transaction, so that the number belongs to what the turn's reads see (sqlite.org/pragma.html).
-    contents = try connection.prepare("PRAGMA data_version").first { .snapshot($0.unsigned(0)) }
-    structure = contents
+    isInTurn = true
+    // Read before the snapshot begins: what was told of by then is in it and in them.
+    self.commits = commits
+    (structureNumber, contentsNumber) = (clocks.structure.now, clocks.contents.now)
+    // A turn that has everything in memory needs none.
+    connection.beginsWhenUsed = true
   }
 
   func damage() throws(StoreError) -> [String] { try connection.damage() }
 
   /// A snapshot that stayed open would keep the log from being emptied.
   func turnEnds() {
-    (commits, structure, contents) = (nil, nil, nil)
+    isInTurn = false
+    (commits, structureNumber, contentsNumber, snapshotNumber) = (nil, nil, nil, nil)
     connection.beginsWhenUsed = false
     guard connection.isInTransaction else { return }
     do { try connection.execute("COMMIT") } catch { try? connection.execute("ROLLBACK") }

@@ -48,15 +48,14 @@ final class SQLiteWriter: Sendable {
     while let batch = queue.take(Self.batchLimit) {
       do throws(StoreError) {
         let attempts = try commit(batch, connection, transaction)
-        if transaction.changesStructure { clocks.structure.advance() }
-        if transaction.changesContents { clocks.contents.advance() }
-        clocks.commits.advance()
+        clocks.commitEnded()
         measured.withLock { $0.note(writes: batch.count, auditEntries: transaction.appendedEntries) }
         let erasure = erase(batch, connection)
         for attempt in attempts { attempt.finish(WriteQueue.Outcome(isErased: erasure == .done)) }
         if case .failed(let error) = erasure { return stop(error) }
       } catch {
         abandon(connection)
+        clocks.commitEnded()
         transaction.undo()
         for entry in batch { entry.fail(error) }
         // After a failed sync the next one may lie: stop writing, restart, recover. Never try again here.
@@ -108,6 +107,7 @@ final class SQLiteWriter: Sendable {
       try begin(connection, transaction)
       attempts = try runApart(batch, connection, transaction)
     }
+    clocks.commitBegins(of: transaction)
     try connection.execute("COMMIT")
     return attempts
   }

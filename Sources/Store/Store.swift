@@ -121,14 +121,15 @@ package struct KeyFigures: Sendable, Equatable {
 /// Of what a turn of a reader sees. Equal in two turns of one reader only when nothing of it was committed between them.
 package enum ReadVersion: Sendable, Equatable {
   case number(UInt64)
-  /// While another process writes, every commit may be one.
+  /// While a commit is under way, or another process writes: every commit may be one.
   case snapshot(UInt64)
 }
 
 /// Confined to the thread that made it.
 package protocol StoreReader: StoreReading {
-  /// From here until the next call or `turnEnds` reads see one snapshot, which has every commit that anybody was told of before:
-  /// that of the turn, when nothing was committed since. Reads outside a turn see the newest state.
+  /// From here until the next call or `turnEnds` reads see one snapshot, which has every commit that anybody was told of before,
+  /// by the writer or by another reader: that of the turn, when nothing was committed since. Reads outside a turn see the newest
+  /// state.
   func refresh() throws(StoreError)
   func turnEnds()
   /// Of who may do what: tenants, API keys, agents, memberships, teams and projects. nil outside a turn.
