@@ -14,7 +14,9 @@ package struct RequestDecoder {
   /// Bytes of the longest header value.
   package static let maximumHeader = 8 << 10
 
-  private var values = [[UInt8]?](repeating: nil, count: Parameter.allCases.count)
+  /// The values one after the other, and where each lies: an array for each would take as long as all else here.
+  private var values: [UInt8] = []
+  private var places = [20 of Range<Int>?](repeating: nil)
   private var otherHeaders: [[UInt8]] = []
   private let maximumBody: Int
 
@@ -50,15 +52,16 @@ package struct RequestDecoder {
   }
 
   /// The known names by their length in bytes, most requests bring one candidate or none for each parameter; `names` holds those of
-  /// a length from its place in `places` to that of the next.
+  /// a length from its place in `firstOfLength` to that of the next.
   private static let names = Parameter.allCases.sorted { $0.name.utf8CodeUnitCount < $1.name.utf8CodeUnitCount }
-  private static let places = (0...maximumName + 1).map { length in names.count { $0.name.utf8CodeUnitCount < length } }
+  private static let firstOfLength = (0...maximumName + 1).map { length in names.count { $0.name.utf8CodeUnitCount < length } }
   private static let maximumName = Parameter.allCases.map(\.name.utf8CodeUnitCount).max() ?? 0
 
   private static func known(_ name: Slice<UnsafeRawBufferPointer>) -> Parameter? {
     let bytes = unsafe UnsafeRawBufferPointer(rebasing: name)
     guard let start = bytes.baseAddress, bytes.count <= maximumName else { return nil }
-    for place in places[bytes.count]..<places[bytes.count + 1] where unsafe memcmp(names[place].name.utf8Start, start, bytes.count) == 0 {
+    for place in firstOfLength[bytes.count]..<firstOfLength[bytes.count + 1]
+    where unsafe memcmp(names[place].name.utf8Start, start, bytes.count) == 0 {
       return names[place]
     }
     return nil
@@ -68,17 +71,23 @@ package struct RequestDecoder {
   package static let parameterNames = Parameter.allCases.map { "\($0.name)" }
 
   /// - Parameter maximumBody: bytes, below 1,000,000,000.
-  package init(maximumBody: Int = Self.maximumBody) { self.maximumBody = maximumBody }
+  package init(maximumBody: Int = Self.maximumBody) {
+    self.maximumBody = maximumBody
+    values.reserveCapacity(512)
+  }
+
+  private subscript(parameter: Parameter) -> ArraySlice<UInt8>? { places[parameter.rawValue].map { values[$0] } }
 
   /// Takes one `NAME=value`.
   package mutating func add(_ parameter: UnsafeRawBufferPointer) throws(RequestRefusal) {
     guard let equals = unsafe parameter.firstIndex(of: UInt8(ascii: "=")) else { throw .invalidRequest }
     let name = unsafe parameter[..<equals]
     if let known = unsafe Self.known(name) {
-      guard values[known.rawValue] == nil else { throw .invalidRequest }
-      let value = unsafe parameter[(equals + 1)...]
-      guard unsafe value.count <= Self.maximumHeader else { throw .headerTooLarge }
-      values[known.rawValue] = unsafe Array(value)
+      guard places[known.rawValue] == nil else { throw .invalidRequest }
+      let value = unsafe UnsafeRawBufferPointer(rebasing: parameter[(equals + 1)...])
+      guard value.count <= Self.maximumHeader else { throw .headerTooLarge }
+      places[known.rawValue] = values.count..<values.count + value.count
+      unsafe values.append(contentsOf: value)
       return
     }
     if unsafe name.starts(with: "HTTP_".utf8) {
@@ -90,7 +99,7 @@ package struct RequestDecoder {
 
   /// What CONTENT_LENGTH says: nil when it is absent or empty.
   package func announcedBody() throws(RequestRefusal) -> Int? {
-    guard let text = values[Parameter.contentLength.rawValue], !text.isEmpty else { return nil }
+    guard let text = self[.contentLength], !text.isEmpty else { return nil }
     guard text.allSatisfy({ (0x30...0x39).contains($0) }) else { throw .invalidRequest }
     // More digits than any accepted length has, leading zeros aside: too large, not an overflow.
     let digits = text.drop { $0 == 0x30 }
@@ -107,16 +116,16 @@ package struct RequestDecoder {
     if let announced = try announcedBody() {
       guard body.count == announced else { throw .incompleteBody }
     }
-    guard let method = text(.method), let uri = values[Parameter.uri.rawValue] else { throw .invalidRequest }
-    let normalised = values[Parameter.documentURI.rawValue].flatMap { $0.isEmpty ? nil : $0 }
-    let target = try RequestTarget(parsing: uri, normalised: normalised)
+    guard let method = text(.method), let uri = self[.uri] else { throw .invalidRequest }
+    let normalised = self[.documentURI].flatMap { $0.isEmpty ? nil : $0 }
+    let target = try RequestTarget(parsing: Array(uri), normalised: normalised)
     var request = Request(
       method: HTTPMethod(rawValue: method).flatMap { $0 == .other ? nil : $0 } ?? .other, target: target,
       scheme: text(.scheme) == "http" ? "http" : "https", host: try host(), body: body,
       peer: Peer(address: text(.remoteAddress) ?? "", isLocalOperator: isLocalOperator), id: identifier(freshID))
     request.isRelayable = text(.relay) == "yes"
     for (name, parameter) in Self.headers {
-      if let value = values[parameter.rawValue], !value.isEmpty { request[name] = value }
+      if let value = self[parameter], !value.isEmpty { request[name] = Array(value) }
     }
     return request
   }
@@ -129,12 +138,12 @@ package struct RequestDecoder {
   ]
 
   private func text(_ parameter: Parameter) -> String? {
-    values[parameter.rawValue].map { String(decoding: $0, as: UTF8.self) }
+    self[parameter].map { String(decoding: $0, as: UTF8.self) }
   }
 
   /// The Host goes into redirects: only what a host and port may hold.
   private func host() throws(RequestRefusal) -> String {
-    guard let bytes = values[Parameter.host.rawValue], !bytes.isEmpty else { return "localhost" }
+    guard let bytes = self[.host], !bytes.isEmpty else { return "localhost" }
     let allowed = bytes.allSatisfy { byte in
       switch byte {
       case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
@@ -149,7 +158,7 @@ package struct RequestDecoder {
   /// The client's id when it has the documented form, else nginx's, else a fresh one.
   private func identifier(_ fresh: () -> String) -> String {
     for candidate in [Parameter.clientRequestID, .requestID] {
-      guard let bytes = values[candidate.rawValue], (8...64).contains(bytes.count) else { continue }
+      guard let bytes = self[candidate], (8...64).contains(bytes.count) else { continue }
       let fits = bytes.allSatisfy { byte in
         switch byte {
         case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"): true

@@ -19,7 +19,7 @@ package struct RequestTarget: Sendable, Equatable {
   ///
   /// - Parameter normalised: DOCUMENT_URI, the path as nginx judged it. When it is given, the decoded path must be the
   ///   same byte for byte: otherwise a `location` rule and the router would have judged different paths.
-  package init(parsing uri: [UInt8], normalised: [UInt8]?) throws(RequestRefusal) {
+  package init(parsing uri: [UInt8], normalised: ArraySlice<UInt8>?) throws(RequestRefusal) {
     guard uri.first == UInt8(ascii: "/"), uri.allSatisfy({ (0x21...0x7E).contains($0) }) else { throw .invalidPath }
     let end = uri.firstIndex(of: UInt8(ascii: "?")) ?? uri.endIndex
     let path = uri[..<end]
@@ -35,7 +35,8 @@ package struct RequestTarget: Sendable, Equatable {
   }
 
   /// Whether `path` is a slash and a segment, again and again, and nothing else.
-  private static func isPath(_ path: [UInt8], of segments: [[UInt8]]) -> Bool {
+  private static func isPath(_ path: ArraySlice<UInt8>, of segments: [[UInt8]]) -> Bool {
+    let path = path.span
     var index = 0
     for segment in segments {
       guard path.count - index > segment.count, path[index] == UInt8(ascii: "/") else { return false }

@@ -94,7 +94,7 @@ private let base = ["REQUEST_METHOD=GET", "REQUEST_URI=/a", "DOCUMENT_URI=/a"]
       let passed = [item["nginx_1_22_1"]["both"], item["nginx_1_22_1"]["merge_off"]].first { !$0.isNull }
       guard let passed, passed["status"].integer == 200 else { continue }
       func bytes(_ value: JSONValue) -> [UInt8] { value.text.unicodeScalars.map { UInt8(truncatingIfNeeded: $0.value) } }
-      let target = try? RequestTarget(parsing: bytes(passed["REQUEST_URI"]), normalised: bytes(passed["PATH_INFO_from_uri_var"]))
+      let target = try? RequestTarget(parsing: bytes(passed["REQUEST_URI"]), normalised: bytes(passed["PATH_INFO_from_uri_var"])[...])
       var isRouted = false
       if let target, case .found(let place, let parameters) = router.match(target, .get) {
         let route = names[place]
