@@ -26,6 +26,10 @@ package struct RootKeys: Sendable {
     (try? anyone { key throws(CipherError) in constantTimeEqual(try key.auditMAC(hash), mac) }) ?? false
   }
 
+  package func verify(keyCheck: [UInt8], storeID: [UInt8]) -> Bool {
+    made(keyCheck) { key throws(CipherError) in try key.keyCheck(storeID: storeID) }
+  }
+
   /// Whether `bytes` is what one of them makes.
   func made(_ bytes: [UInt8], _ make: (RootKey) throws(CipherError) -> [UInt8]) -> Bool {
     (try? anyone { key throws(CipherError) in constantTimeEqual(try make(key), bytes) }) ?? false

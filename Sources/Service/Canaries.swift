@@ -73,11 +73,29 @@ extension Service {
     write(
       { transaction in
         let details = AuditDetails(origin).with("action", .string(JSONString(stringLiteral: action)))
-        try transaction.countCanaryAlert(tenant: canary.tenant, place: canary.mark.place, at: self.now())
+        try self.countAlert(of: canary, in: transaction)
         // Without the scope's columns: an agent's history of the secret does not tell of it.
         let event = AuditEvent("canary.alert", in: nil, subject: canary.place, field: field, details: details.text)
         try self.record(event, by: principal.acting(in: canary.tenant), requestID: origin.id, in: transaction)
       }, completion: { _ in })
+  }
+
+  private func countAlert(of canary: Canary, in transaction: any StoreTransaction) throws {
+    let (tenant, place) = (canary.tenant, canary.mark.place)
+    var row =
+      try transaction.canaryAlert(tenant: tenant, place: place).map { try vault.verified($0) }
+      ?? CanaryAlertRow(tenant: tenant, place: place, alerts: 0, lastAt: 0, mac: [])
+    row.alerts += 1
+    row.lastAt = max(row.lastAt, now())
+    row.mac = try vault.mac(of: row)
+    try transaction.put(row)
+  }
+
+  /// What was seen of a tenant's canaries, proven. There are a few.
+  func canaryAlerts(of tenant: String, in reader: any StoreReading) throws(ServiceError) -> [CanaryAlertRow] {
+    let rows: [CanaryAlertRow]
+    do { rows = try reader.canaryAlerts(tenant: tenant, after: "", limit: Self.maximumCanaries) } catch { throw ServiceError(error) }
+    return try rows.map { row throws(ServiceError) in try vault.verified(row) }
   }
 
   /// Canaries that were read since the start of this process, counted by reading.
@@ -125,7 +143,7 @@ extension Desk {
   /// Every canary of a tenant: custom secrets first.
   package func canaries(tenant: String) throws(ScopedFailure) -> [CanaryView] {
     try scoped {
-      let seen = Dictionary(uniqueKeysWithValues: try reader.canaryAlerts(tenant: tenant).map { ($0.place, $0) })
+      let seen = Dictionary(uniqueKeysWithValues: try service.canaryAlerts(of: tenant, in: reader).map { ($0.place, $0) })
       func view(_ canary: Canary, _ secret: CanaryView.Secret) -> CanaryView {
         let row = seen[canary.mark.place]
         return CanaryView(secret: secret, alerts: row?.alerts ?? 0, lastAlertAt: row?.lastAt)
@@ -143,6 +161,18 @@ extension Desk {
 
   /// How many canaries of all tenants were read since they were marked, and when last; Unix milliseconds.
   package func canaryAlerts() throws(ServiceError) -> (secrets: Int64, lastAt: Int64?) {
-    do { return try reader.canaryAlerts() } catch { throw ServiceError(error) }
+    var (secrets, lastAt, last) = (Int64(0), Int64?.none, "")
+    while true {
+      let tenants: [TenantRow]
+      do { tenants = try reader.tenants(after: last, limit: Verification.page) } catch { throw ServiceError(error) }
+      for tenant in tenants {
+        for row in try service.canaryAlerts(of: tenant.id, in: reader) {
+          secrets += 1
+          lastAt = max(lastAt ?? 0, row.lastAt)
+        }
+        last = tenant.id
+      }
+      if tenants.count < Verification.page { return (secrets, lastAt) }
+    }
   }
 }

@@ -18,6 +18,8 @@ struct ChainState {
   private(set) var entries = 0
   private var rows: [String: Known] = [:]
   private var scoped: [String: (state: ScopedSecret, sequence: Int64, isSeen: Bool)] = [:]
+  /// The highest number of a row that was made.
+  private var highest: UInt64 = 0
   /// The first entries were cut; what only they said of the rows is said again behind the cut.
   private var isCut = false
   /// It ends before the change of the root key; told once.
@@ -57,12 +59,16 @@ struct ChainState {
         continue
       }
       rows[change.place] = Known(state: change.state, sequence: row.sequence, isSeen: rows[change.place]?.isSeen ?? false)
+      if let state = change.state, RowChange.isNumbered(change.place) { highest = max(highest, state.incarnation) }
     }
   }
 
   private mutating func take(_ state: ScopedSecret, of place: String, from row: AuditRow) {
     scoped[place] = (state, row.sequence, scoped[place]?.isSeen ?? false)
   }
+
+  /// Whether the next row that is made may get this number. A chain that was cut tells of no row that was made and deleted before.
+  func accepts(next: Int64) -> Bool { isCut ? next > highest : next == highest + 1 }
 
   /// Compares a stored row with what the chain says; nil when they agree.
   mutating func see(_ place: String, _ state: RowState) -> VerificationFinding.Problem? {

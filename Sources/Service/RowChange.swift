@@ -29,6 +29,10 @@ package struct RowChange: Sendable {
 
   static func secret(_ name: String) -> String { "secrets/" + name }
   static func document(_ collection: String, _ name: String) -> String { collection + "/" + name }
+  /// Whether the incarnation of a row there is a number of the tenant's sequence.
+  static func isNumbered(_ place: String) -> Bool {
+    ["api_keys/", Canary.prefix, scopedPrefix].allSatisfy { !place.hasPrefix($0) }
+  }
   static func apiKey(_ id: String) -> String { "api_keys/" + id }
 }
 

@@ -16,10 +16,9 @@ extension Service {
       let version = (stored?.version ?? 0) + 1
       let place = Place.document(tenant, collection, name, incarnation: incarnation, version: version)
       let sealed = try unsafe keys.seal(body.span.bytes, at: place)
-      let time = now()
       return DocumentRow(
         tenant: tenant, collection: collection, name: name, incarnation: incarnation, version: version, kekVersion: keys.version,
-        sealed: sealed, createdAt: stored?.createdAt ?? time, updatedAt: time)
+        sealed: sealed)
     } catch { throw ServiceError(error) }
   }
 

@@ -28,6 +28,7 @@ package final class Verification {
     try noting("store", tenant: "") { () throws(ServiceError) in
       for line in try stored({ () throws(StoreError) in try reader.damage() }) { report.add(.damaged, line, tenant: "") }
     }
+    try noting("records", tenant: "") { () throws(ServiceError) in try checkIdentity() }
     try noting("tenants", tenant: "") { () throws(ServiceError) in
       var last = ""
       while true {
@@ -58,7 +59,10 @@ package final class Verification {
     try noting("documents", tenant: tenant.id) { () throws(ServiceError) in try checkDocuments(&chain) }
     try noting("scoped_secrets", tenant: tenant.id) { () throws(ServiceError) in try checkScoped(&chain) }
     try noting("audit", tenant: tenant.id) { () throws(ServiceError) in
-      try turn(&chain) { chain throws(ServiceError) in try checkUnseen(&chain) }
+      try turn(&chain) { chain throws(ServiceError) in
+        try checkUnseen(&chain)
+        try checkSequence(chain)
+      }
     }
     let head = chain.head.sequence == 0 ? nil : chain.head
     report.chains.append(StoreCopy.Chain(tenant: tenant.id, name: tenant.name, head: head))
@@ -75,12 +79,37 @@ package final class Verification {
     while true {
       let keks = try stored { () throws(StoreError) in try reader.keks(tenant: id, after: newest, limit: Self.page) }
       for kek in keks {
-        if !kek.isDisabled, (try? service.vault.unwrap(kek)) == nil { report.add(.doesNotOpen, "keks/\(kek.version)", tenant: id) }
+        if try !isSound(kek, of: tenant) { report.add(.doesNotOpen, "keks/\(kek.version)", tenant: id) }
         newest = kek.version
       }
       if keks.count < Self.page { break }
     }
     if newest != tenant.activeKEKVersion { report.add(.notTheNewest, place, tenant: id) }
+  }
+
+  /// Only a version that nothing needs may have lost its key.
+  private func isSound(_ kek: KEKRow, of tenant: TenantRow) throws(ServiceError) -> Bool {
+    guard kek.isDisabled else { return (try? service.vault.unwrap(kek)) != nil }
+    let rows = try stored { () throws(StoreError) in try reader.rowsByKEK(tenant: tenant.id) }
+    return kek.version != tenant.activeKEKVersion && rows[kek.version] == nil
+  }
+
+  /// Who the store is: read at the start, and wanted at the next one.
+  private func checkIdentity() throws(ServiceError) {
+    let (id, check, tenant) = try stored { () throws(StoreError) in
+      (try reader.record("store-id"), try reader.record("key-check"), try reader.record("default-tenant"))
+    }
+    if let id, let check, try service.vault.roots.verify(keyCheck: check, storeID: id), tenant == Array(service.defaultTenant.utf8) {
+      return
+    }
+    report.add(.changed, "records", tenant: "")
+  }
+
+  /// A number that is handed out twice would make an older row equal to a newer one.
+  private func checkSequence(_ chain: ChainState) throws(ServiceError) {
+    let next = try stored { () throws(StoreError) in try reader.upcomingSequence(tenant: chain.tenant) }
+    guard let next, !chain.accepts(next: next) else { return }
+    report.add(.changed, "tenants/" + chain.tenant, tenant: chain.tenant)
   }
 
   private func checkAPIKeys(_ chain: inout ChainState) throws(ServiceError) {
@@ -186,7 +215,7 @@ package final class Verification {
   // MARK: - Turns
 
   /// Every row of one kind, a page a turn.
-  private func pages<Row>(
+  func pages<Row>(
     _ chain: inout ChainState, read: (any StoreReader, Row?, String) throws(StoreError) -> [Row],
     each: (Row, inout ChainState) throws(ServiceError) -> Void
   ) throws(ServiceError) {

@@ -112,12 +112,8 @@ package struct DocumentRow: Sendable, Equatable {
   package var version: UInt64
   package var kekVersion: UInt32
   package var sealed: [UInt8]
-  package var createdAt: Int64
-  package var updatedAt: Int64
   package init(
-    tenant: String, collection: String, name: String, incarnation: UInt64, version: UInt64, kekVersion: UInt32, sealed: [UInt8],
-    createdAt: Int64,
-    updatedAt: Int64
+    tenant: String, collection: String, name: String, incarnation: UInt64, version: UInt64, kekVersion: UInt32, sealed: [UInt8]
   ) {
     self.tenant = tenant
     self.collection = collection
@@ -126,8 +122,6 @@ package struct DocumentRow: Sendable, Equatable {
     self.version = version
     self.kekVersion = kekVersion
     self.sealed = sealed
-    self.createdAt = createdAt
-    self.updatedAt = updatedAt
   }
 }
 
@@ -240,10 +234,12 @@ package struct CanaryAlertRow: Sendable, Equatable {
   package var alerts: Int64
   /// Unix milliseconds.
   package var lastAt: Int64
-  package init(tenant: String, place: String, alerts: Int64, lastAt: Int64) {
+  package var mac: [UInt8]
+  package init(tenant: String, place: String, alerts: Int64, lastAt: Int64, mac: [UInt8]) {
     self.tenant = tenant
     self.place = place
     self.alerts = alerts
     self.lastAt = lastAt
+    self.mac = mac
   }
 }

@@ -5,6 +5,10 @@ class SQLiteReading: StoreReading {
 
   init(_ connection: SQLiteConnection) { self.connection = connection }
 
+  func upcomingSequence(tenant: String) throws(StoreError) -> Int64? {
+    try connection.prepare("SELECT next_sequence FROM tenants WHERE id = ?1").first([.text(tenant)]) { $0.integer(0) }
+  }
+
   func record(_ name: StaticString) throws(StoreError) -> [UInt8]? {
     try connection.prepare("SELECT value FROM records WHERE name = ?1").first([.text("\(name)")]) { $0.blob(0) }
   }
@@ -77,7 +81,7 @@ class SQLiteReading: StoreReading {
   func document(tenant: String, collection: String, name: String) throws(StoreError) -> DocumentRow? {
     try connection.prepare(
       """
-      SELECT tenant, collection, name, incarnation, version, kek_version, sealed, created_at, updated_at FROM documents
+      SELECT tenant, collection, name, incarnation, version, kek_version, sealed FROM documents
       WHERE tenant = ?1 AND collection = ?2 AND name = ?3
       """
     ).first([.text(tenant), .text(collection), .text(name)], read: DocumentRow.init)
@@ -86,7 +90,7 @@ class SQLiteReading: StoreReading {
   func documents(tenant: String, collection: String, after name: String, limit: Int) throws(StoreError) -> [DocumentRow] {
     try connection.prepare(
       """
-      SELECT tenant, collection, name, incarnation, version, kek_version, sealed, created_at, updated_at FROM documents
+      SELECT tenant, collection, name, incarnation, version, kek_version, sealed FROM documents
       WHERE tenant = ?1 AND collection = ?2 AND name > ?3 ORDER BY name LIMIT ?4
       """
     ).all([.text(tenant), .text(collection), .text(name), .integer(Int64(limit))], read: DocumentRow.init)
@@ -95,7 +99,7 @@ class SQLiteReading: StoreReading {
   func documents(tenant: String, after place: (collection: String, name: String), limit: Int) throws(StoreError) -> [DocumentRow] {
     try connection.prepare(
       """
-      SELECT tenant, collection, name, incarnation, version, kek_version, sealed, created_at, updated_at FROM documents
+      SELECT tenant, collection, name, incarnation, version, kek_version, sealed FROM documents
       WHERE tenant = ?1 AND (collection, name) > (?2, ?3) ORDER BY collection, name LIMIT ?4
       """
     ).all([.text(tenant), .text(place.collection), .text(place.name), .integer(Int64(limit))], read: DocumentRow.init)
@@ -131,16 +135,15 @@ class SQLiteReading: StoreReading {
     ).all([.text(tenant), .integer(Int64(limit))], read: SecretRow.init)
   }
 
-  func canaryAlerts(tenant: String) throws(StoreError) -> [CanaryAlertRow] {
-    try connection.prepare("SELECT tenant, place, alerts, last_at FROM canary_alerts WHERE tenant = ?1 ORDER BY place").all([.text(tenant)])
-    {
-      CanaryAlertRow(tenant: $0.text(0), place: $0.text(1), alerts: $0.integer(2), lastAt: $0.integer(3))
-    }
+  func canaryAlert(tenant: String, place: String) throws(StoreError) -> CanaryAlertRow? {
+    try connection.prepare("SELECT tenant, place, alerts, last_at, mac FROM canary_alerts WHERE tenant = ?1 AND place = ?2")
+      .first([.text(tenant), .text(place)], read: CanaryAlertRow.init)
   }
 
-  func canaryAlerts() throws(StoreError) -> (secrets: Int64, lastAt: Int64?) {
-    let found = try connection.prepare("SELECT count(*), max(last_at) FROM canary_alerts").first { ($0.integer(0), $0.optionalInteger(1)) }
-    return found ?? (0, nil)
+  func canaryAlerts(tenant: String, after place: String, limit: Int) throws(StoreError) -> [CanaryAlertRow] {
+    try connection.prepare(
+      "SELECT tenant, place, alerts, last_at, mac FROM canary_alerts WHERE tenant = ?1 AND place > ?2 ORDER BY place LIMIT ?3"
+    ).all([.text(tenant), .text(place), .integer(Int64(limit))], read: CanaryAlertRow.init)
   }
 
   func auditHead(tenant: String) throws(StoreError) -> AuditHead? {
@@ -211,11 +214,17 @@ extension APIKeyRow {
   }
 }
 
+extension CanaryAlertRow {
+  init(_ row: SQLiteStatement.Row) {
+    self.init(tenant: row.text(0), place: row.text(1), alerts: row.integer(2), lastAt: row.integer(3), mac: row.blob(4))
+  }
+}
+
 extension DocumentRow {
   init(_ row: SQLiteStatement.Row) {
     self.init(
       tenant: row.text(0), collection: row.text(1), name: row.text(2), incarnation: row.unsigned(3), version: row.unsigned(4),
-      kekVersion: row.unsigned32(5), sealed: row.blob(6), createdAt: row.integer(7), updatedAt: row.integer(8))
+      kekVersion: row.unsigned32(5), sealed: row.blob(6))
   }
 }
 

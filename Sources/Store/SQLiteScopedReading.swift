@@ -65,8 +65,14 @@ extension SQLiteReading {
   }
 
   func keyUse(tenant: String, id: String) throws(StoreError) -> KeyUseRow? {
-    try connection.prepare("SELECT tenant, id, last_used_at, uses FROM key_uses WHERE tenant = ?1 AND id = ?2")
-      .first([.text(tenant), .text(id)]) { KeyUseRow(tenant: $0.text(0), id: $0.text(1), lastUsedAt: $0.integer(2), uses: $0.integer(3)) }
+    try connection.prepare("SELECT tenant, id, last_used_at, uses, mac FROM key_uses WHERE tenant = ?1 AND id = ?2")
+      .first([.text(tenant), .text(id)], read: KeyUseRow.init)
+  }
+
+  func keyUses(tenant: String, after id: String, limit: Int) throws(StoreError) -> [KeyUseRow] {
+    try connection.prepare(
+      "SELECT tenant, id, last_used_at, uses, mac FROM key_uses WHERE tenant = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
+    ).all([.text(tenant), .text(id), .integer(Int64(limit))], read: KeyUseRow.init)
   }
 
   func scopedSecret(_ place: ScopeKey, id: String) throws(StoreError) -> ScopedSecretRow? {
@@ -221,7 +227,7 @@ extension SQLiteReading {
     return KEKSamples(
       documents: try rows(
         """
-        SELECT tenant, collection, name, incarnation, version, kek_version, sealed, created_at, updated_at FROM documents
+        SELECT tenant, collection, name, incarnation, version, kek_version, sealed FROM documents
         WHERE tenant = ?1 AND kek_version = ?2 LIMIT ?3
         """, DocumentRow.init),
       secrets: try rows(
@@ -267,12 +273,31 @@ extension SQLiteReading {
 
   func idempotentAnswer(tenant: String, id: [UInt8]) throws(StoreError) -> IdempotencyRow? {
     try connection.prepare(
-      "SELECT tenant, id, body_digest, status, entity_tag, body, created_at FROM idempotency WHERE tenant = ?1 AND id = ?2"
-    ).first([.text(tenant), .blob(id)]) { row in
-      IdempotencyRow(
-        tenant: row.text(0), id: row.blob(1), bodyDigest: row.blob(2), status: row.integer(3), entityTag: row.text(4), body: row.blob(5),
-        createdAt: row.integer(6))
-    }
+      "SELECT tenant, id, body_digest, status, entity_tag, body, created_at, mac FROM idempotency WHERE tenant = ?1 AND id = ?2"
+    ).first([.text(tenant), .blob(id)], read: IdempotencyRow.init)
+  }
+
+  func idempotentAnswers(tenant: String, after id: [UInt8], limit: Int) throws(StoreError) -> [IdempotencyRow] {
+    try connection.prepare(
+      """
+      SELECT tenant, id, body_digest, status, entity_tag, body, created_at, mac FROM idempotency
+      WHERE tenant = ?1 AND id > ?2 ORDER BY id LIMIT ?3
+      """
+    ).all([.text(tenant), .blob(id), .integer(Int64(limit))], read: IdempotencyRow.init)
+  }
+}
+
+extension KeyUseRow {
+  fileprivate init(_ row: SQLiteStatement.Row) {
+    self.init(tenant: row.text(0), id: row.text(1), lastUsedAt: row.integer(2), uses: row.integer(3), mac: row.blob(4))
+  }
+}
+
+extension IdempotencyRow {
+  fileprivate init(_ row: SQLiteStatement.Row) {
+    self.init(
+      tenant: row.text(0), id: row.blob(1), bodyDigest: row.blob(2), status: row.integer(3), entityTag: row.text(4), body: row.blob(5),
+      createdAt: row.integer(6), mac: row.blob(7))
   }
 }
 

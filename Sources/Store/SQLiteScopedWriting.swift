@@ -59,8 +59,8 @@ extension SQLiteTransaction {
   }
 
   func put(_ row: KeyUseRow) throws(StoreError) {
-    try connection.prepare("REPLACE INTO key_uses (tenant, id, last_used_at, uses) VALUES (?1, ?2, ?3, ?4)")
-      .run([.text(row.tenant), .text(row.id), .integer(row.lastUsedAt), .integer(row.uses)])
+    try connection.prepare("REPLACE INTO key_uses (tenant, id, last_used_at, uses, mac) VALUES (?1, ?2, ?3, ?4, ?5)")
+      .run([.text(row.tenant), .text(row.id), .integer(row.lastUsedAt), .integer(row.uses), .blob(row.mac)])
   }
 
   func put(_ row: ScopedSecretRow) throws(StoreError) {
@@ -154,12 +154,13 @@ extension SQLiteTransaction {
   func put(_ row: IdempotencyRow) throws(StoreError) {
     try connection.prepare(
       """
-      REPLACE INTO idempotency (tenant, id, body_digest, status, entity_tag, body, created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+      REPLACE INTO idempotency (tenant, id, body_digest, status, entity_tag, created_at, mac, body)
+      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
       """
     ).run(
       [
-        .text(row.tenant), .blob(row.id), .blob(row.bodyDigest), .integer(row.status), .text(row.entityTag), .blob(row.body),
-        .integer(row.createdAt),
+        .text(row.tenant), .blob(row.id), .blob(row.bodyDigest), .integer(row.status), .text(row.entityTag), .integer(row.createdAt),
+        .blob(row.mac), .blob(row.body),
       ])
   }
 

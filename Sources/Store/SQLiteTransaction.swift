@@ -149,15 +149,14 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
   func put(_ row: DocumentRow) throws(StoreError) {
     try connection.prepare(
       """
-      INSERT INTO documents (tenant, collection, name, incarnation, version, kek_version, sealed, created_at, updated_at)
-      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+      INSERT INTO documents (tenant, collection, name, incarnation, version, kek_version, sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
       ON CONFLICT (tenant, collection, name) DO UPDATE SET incarnation = excluded.incarnation, version = excluded.version,
-        kek_version = excluded.kek_version, sealed = excluded.sealed, created_at = excluded.created_at, updated_at = excluded.updated_at
+        kek_version = excluded.kek_version, sealed = excluded.sealed
       """
     ).run(
       [
         .text(row.tenant), .text(row.collection), .text(row.name), .unsigned(row.incarnation), .unsigned(row.version),
-        .integer(Int64(row.kekVersion)), .blob(row.sealed), .integer(row.createdAt), .integer(row.updatedAt),
+        .integer(Int64(row.kekVersion)), .blob(row.sealed),
       ])
   }
 
@@ -184,13 +183,9 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
       ])
   }
 
-  func countCanaryAlert(tenant: String, place: String, at time: Int64) throws(StoreError) {
-    try connection.prepare(
-      """
-      INSERT INTO canary_alerts (tenant, place, alerts, last_at) VALUES (?1, ?2, 1, ?3)
-      ON CONFLICT (tenant, place) DO UPDATE SET alerts = alerts + 1, last_at = max(last_at, excluded.last_at)
-      """
-    ).run([.text(tenant), .text(place), .integer(time)])
+  func put(_ row: CanaryAlertRow) throws(StoreError) {
+    try connection.prepare("REPLACE INTO canary_alerts (tenant, place, alerts, last_at, mac) VALUES (?1, ?2, ?3, ?4, ?5)")
+      .run([.text(row.tenant), .text(row.place), .integer(row.alerts), .integer(row.lastAt), .blob(row.mac)])
   }
 
   func forgetCanaryAlerts(tenant: String, place: String) throws(StoreError) {

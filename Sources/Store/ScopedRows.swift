@@ -272,7 +272,10 @@ package struct IdempotencyRow: Sendable, Equatable {
   package var entityTag: String
   package var body: [UInt8]
   package var createdAt: Int64
-  package init(tenant: String, id: [UInt8], bodyDigest: [UInt8], status: Int64, entityTag: String, body: [UInt8], createdAt: Int64) {
+  package var mac: [UInt8]
+  package init(
+    tenant: String, id: [UInt8], bodyDigest: [UInt8], status: Int64, entityTag: String, body: [UInt8], createdAt: Int64, mac: [UInt8]
+  ) {
     self.tenant = tenant
     self.id = id
     self.bodyDigest = bodyDigest
@@ -280,19 +283,23 @@ package struct IdempotencyRow: Sendable, Equatable {
     self.entityTag = entityTag
     self.body = body
     self.createdAt = createdAt
+    self.mac = mac
   }
 }
 
-/// How often and when a key was used last: apart from the key's own row, since it changes without anybody's decision.
+/// How often and when a key was used last: apart from the key's own row, since it changes without anybody's decision. A key that may be
+/// used a number of times only has one from the beginning.
 package struct KeyUseRow: Sendable, Equatable {
   package var tenant: String
   package var id: String
   package var lastUsedAt: Int64
   package var uses: Int64
-  package init(tenant: String, id: String, lastUsedAt: Int64, uses: Int64) {
+  package var mac: [UInt8]
+  package init(tenant: String, id: String, lastUsedAt: Int64, uses: Int64, mac: [UInt8]) {
     self.tenant = tenant
     self.id = id
     self.lastUsedAt = lastUsedAt
     self.uses = uses
+    self.mac = mac
   }
 }

@@ -194,4 +194,45 @@ extension Schema {
       PRIMARY KEY (tenant, level, bucket, first)
     ) STRICT, WITHOUT ROWID;
     """
+
+  /// Step 6: what was stored under no MAC gets one. Nobody read the times of documents. Kept answers, uses of keys and counts of alerts
+  /// that no key has proven are not believed: they go.
+  static let proofs: StaticString = """
+    ALTER TABLE documents DROP COLUMN created_at;
+    ALTER TABLE documents DROP COLUMN updated_at;
+
+    DROP TABLE key_uses;
+    CREATE TABLE key_uses (
+      tenant TEXT NOT NULL REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
+      id TEXT NOT NULL,
+      last_used_at INTEGER NOT NULL,
+      uses INTEGER NOT NULL,
+      mac BLOB NOT NULL,
+      PRIMARY KEY (tenant, id)
+    ) STRICT, WITHOUT ROWID;
+
+    DROP TABLE canary_alerts;
+    CREATE TABLE canary_alerts (
+      tenant TEXT NOT NULL REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
+      place TEXT NOT NULL,
+      alerts INTEGER NOT NULL,
+      last_at INTEGER NOT NULL,
+      mac BLOB NOT NULL,
+      PRIMARY KEY (tenant, place)
+    ) STRICT, WITHOUT ROWID;
+
+    DROP TABLE idempotency;
+    CREATE TABLE idempotency (
+      tenant TEXT NOT NULL REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
+      id BLOB NOT NULL,
+      body_digest BLOB NOT NULL,
+      status INTEGER NOT NULL,
+      entity_tag TEXT NOT NULL,
+      created_at INTEGER NOT NULL,
+      mac BLOB NOT NULL,
+      body BLOB NOT NULL,
+      PRIMARY KEY (tenant, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX idempotency_by_age ON idempotency (tenant, created_at);
+    """
 }

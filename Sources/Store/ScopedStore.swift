@@ -13,6 +13,8 @@ package protocol ScopedStoreReading: AnyObject {
   /// Agent keys and child tokens of one agent.
   func apiKeys(tenant: String, agent: String, after id: String, limit: Int) throws(StoreError) -> [APIKeyRow]
   func keyUse(tenant: String, id: String) throws(StoreError) -> KeyUseRow?
+  /// In order of id.
+  func keyUses(tenant: String, after id: String, limit: Int) throws(StoreError) -> [KeyUseRow]
 
   func scopedSecret(_ place: ScopeKey, id: String) throws(StoreError) -> ScopedSecretRow?
   /// The live ones.
@@ -46,6 +48,8 @@ package protocol ScopedStoreReading: AnyObject {
   func invite(_ id: String) throws(StoreError) -> InviteRow?
   func invites(tenant: String, after id: String, limit: Int) throws(StoreError) -> [InviteRow]
   func idempotentAnswer(tenant: String, id: [UInt8]) throws(StoreError) -> IdempotencyRow?
+  /// In order of id.
+  func idempotentAnswers(tenant: String, after id: [UInt8], limit: Int) throws(StoreError) -> [IdempotencyRow]
   /// Of one secret, newest first, before the given sequence.
   func auditEntries(_ place: ScopeKey, secret: String, before sequence: Int64, limit: Int) throws(StoreError) -> [AuditRow]
 }

@@ -54,6 +54,8 @@ package protocol StoreReading: ScopedStoreReading {
   /// A named record of the store itself (key check, store id). nil when absent.
   func record(_ name: StaticString) throws(StoreError) -> [UInt8]?
   func tenant(_ id: String) throws(StoreError) -> TenantRow?
+  /// The number that `nextSequence` gives next; nil without such a tenant.
+  func upcomingSequence(tenant: String) throws(StoreError) -> Int64?
   /// In order of id.
   func tenants(after id: String, limit: Int) throws(StoreError) -> [TenantRow]
   func kek(tenant: String, version: UInt32) throws(StoreError) -> KEKRow?
@@ -79,10 +81,9 @@ package protocol StoreReading: ScopedStoreReading {
   func secrets(tenant: String, after position: Int64, limit: Int) throws(StoreError) -> [SecretRow]
   /// The custom secrets that are canaries, in order of name.
   func canaries(tenant: String, limit: Int) throws(StoreError) -> [SecretRow]
+  func canaryAlert(tenant: String, place: String) throws(StoreError) -> CanaryAlertRow?
   /// In order of place.
-  func canaryAlerts(tenant: String) throws(StoreError) -> [CanaryAlertRow]
-  /// How many canaries of all tenants were seen read, and when the last of them was; Unix milliseconds.
-  func canaryAlerts() throws(StoreError) -> (secrets: Int64, lastAt: Int64?)
+  func canaryAlerts(tenant: String, after place: String, limit: Int) throws(StoreError) -> [CanaryAlertRow]
   func auditHead(tenant: String) throws(StoreError) -> AuditHead?
   /// In order of sequence.
   func auditEntries(tenant: String, after sequence: Int64, limit: Int) throws(StoreError) -> [AuditRow]
@@ -157,8 +158,8 @@ package protocol StoreTransaction: StoreReading, ScopedStoreWriting {
   /// Inserts or replaces by (tenant, name).
   func put(_ row: SecretRow) throws(StoreError)
   func deleteSecret(tenant: String, name: String) throws(StoreError) -> Bool
-  /// Counts one more reading of the canary at `place`.
-  func countCanaryAlert(tenant: String, place: String, at time: Int64) throws(StoreError)
+  /// Inserts or replaces by (tenant, place).
+  func put(_ row: CanaryAlertRow) throws(StoreError)
   func forgetCanaryAlerts(tenant: String, place: String) throws(StoreError)
   /// The next free position and incarnation of the tenant: never given twice, also after deletions.
   func nextSequence(tenant: String) throws(StoreError) -> Int64

@@ -36,6 +36,7 @@ modules=(
   test_tenants
   test_scoped
   test_scoped_contract
+  test_changed_rows
   test_agent_commands
   test_operator_commands
   test_keeping

@@ -32,13 +32,13 @@ import Threads
 
   private static let others: [(String, Body)] = [
     ("record", { try $0.setRecord("some", [1]) }), ("sequence", { _ = try $0.nextSequence(tenant: "t1") }),
-    ("use", { try $0.put(KeyUseRow(tenant: "t1", id: "k1", lastUsedAt: 1, uses: 1)) }),
+    ("use", { try $0.put(KeyUseRow(tenant: "t1", id: "k1", lastUsedAt: 1, uses: 1, mac: [1])) }),
     (
       "document",
       {
         try $0.put(
           DocumentRow(
-            tenant: "t1", collection: "c", name: "n", incarnation: 1, version: 1, kekVersion: 1, sealed: [1], createdAt: 1, updatedAt: 1))
+            tenant: "t1", collection: "c", name: "n", incarnation: 1, version: 1, kekVersion: 1, sealed: [1]))
       }
     ),
     (

@@ -57,7 +57,7 @@ import Testing
       ("CREATE TABLE extra (x)", "not made by Coffer: table extra"),
       ("DROP INDEX secrets_in_order", "missing or changed: index secrets_in_order"),
       (
-        "INSERT INTO documents VALUES ('nobody', 'c', 'n', 1, 1, 1, 1, 1, x'00')", "documents holds rows of a tenant that is not there"
+        "INSERT INTO documents VALUES ('nobody', 'c', 'n', 1, 1, 1, x'00')", "documents holds rows of a tenant that is not there"
       ),
     ] as [(StaticString, String)])
   func whatCofferDidNotMakeIsFound(_ change: StaticString, _ line: String) throws {

@@ -42,8 +42,8 @@ import Threads
     let key = APIKeyRow(
       id: "k1", tenant: "t1", kind: "agent", role: "", name: "n", digest: [1], createdAt: 1, expiresAt: 2, revokedAt: nil, agent: part,
       mac: [1])
-    let answer = IdempotencyRow(tenant: "t1", id: [1], bodyDigest: [2], status: 200, entityTag: "", body: [3], createdAt: 4)
-    let use = KeyUseRow(tenant: "t1", id: "k1", lastUsedAt: 1, uses: 2)
+    let answer = IdempotencyRow(tenant: "t1", id: [1], bodyDigest: [2], status: 200, entityTag: "", body: [3], createdAt: 4, mac: [5])
+    let use = KeyUseRow(tenant: "t1", id: "k1", lastUsedAt: 1, uses: 2, mac: [6])
     try store.perform { transaction in
       try transaction.put(team)
       try transaction.put(project)
@@ -91,22 +91,25 @@ import Threads
       try transaction.put(rows.0)
       try transaction.put(rows.1)
       for row in rows.2 { try transaction.put(row) }
-      for time in [7, 5] { try transaction.countCanaryAlert(tenant: "t1", place: "p", at: Int64(time)) }
-      try transaction.countCanaryAlert(tenant: "t0", place: "p", at: 1)
+      for alerts in [1, 2] as [Int64] {
+        try transaction.put(CanaryAlertRow(tenant: "t1", place: "p", alerts: alerts, lastAt: 7, mac: [UInt8(alerts)]))
+      }
     }
     let reader = try store.makeReader()
     #expect(try reader.canaries(tenant: "t1", limit: 9) == [rows.1] && reader.canaries(tenant: "t2", limit: 9).isEmpty)
     #expect(try reader.secret(tenant: "t1", name: "B")?.isCanary == true && reader.secret(tenant: "t1", name: "A")?.isCanary == false)
     #expect(try reader.scopedCanaries(tenant: "t1", limit: 9) == [dead, live] && reader.scopedCanaries(tenant: "t1", limit: 1) == [dead])
     #expect(try reader.scopedField(Self.place, secret: "b", key: "f")?.0 == live)
-    #expect(try reader.canaryAlerts(tenant: "t1") == [CanaryAlertRow(tenant: "t1", place: "p", alerts: 2, lastAt: 7)])
-    let all = try reader.canaryAlerts()
-    #expect(all.secrets == 2 && all.lastAt == 7)
+    let alert = CanaryAlertRow(tenant: "t1", place: "p", alerts: 2, lastAt: 7, mac: [2])
+    #expect(try reader.canaryAlert(tenant: "t1", place: "p") == alert && reader.canaryAlert(tenant: "t1", place: "q") == nil)
+    #expect(
+      try reader.canaryAlerts(tenant: "t1", after: "", limit: 9) == [alert]
+        && reader.canaryAlerts(tenant: "t1", after: "p", limit: 9).isEmpty)
     try store.perform { transaction in
       try transaction.put(custom("B", 2, false))
       try transaction.forgetCanaryAlerts(tenant: "t1", place: "p")
     }
-    #expect(try reader.canaries(tenant: "t1", limit: 9).isEmpty && reader.canaryAlerts(tenant: "t1").isEmpty)
+    #expect(try reader.canaries(tenant: "t1", limit: 9).isEmpty && reader.canaryAlerts(tenant: "t1", after: "", limit: 9).isEmpty)
   }
 
   @Test func deletedSecretsStayBesideTheLiveOne() throws {

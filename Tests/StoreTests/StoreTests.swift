@@ -45,8 +45,7 @@ import Threads
             expiresAt: nil, revokedAt: nil, mac: []))
         try transaction.put(
           DocumentRow(
-            tenant: tenant.id, collection: "c", name: "n", incarnation: 1, version: 1, kekVersion: 1, sealed: [], createdAt: 1, updatedAt: 1
-          ))
+            tenant: tenant.id, collection: "c", name: "n", incarnation: 1, version: 1, kekVersion: 1, sealed: []))
         var secret = Self.secret("A", 1)
         secret.tenant = tenant.id
         try transaction.put(secret)
@@ -101,8 +100,7 @@ import Threads
       id: "k1", tenant: "t1", kind: "session", role: "backend", name: "n", digest: [1, 2], createdAt: 1, expiresAt: nil, revokedAt: 5,
       mac: [7])
     let document = DocumentRow(
-      tenant: "t1", collection: "settings", name: "current", incarnation: 1, version: 2, kekVersion: 3, sealed: [], createdAt: 1,
-      updatedAt: 2)
+      tenant: "t1", collection: "settings", name: "current", incarnation: 1, version: 2, kekVersion: 3, sealed: [])
     try store.perform { transaction in
       try transaction.insert(Self.tenant)
       try transaction.insert(kek)
@@ -150,8 +148,7 @@ import Threads
       for (collection, name) in places {
         try transaction.put(
           DocumentRow(
-            tenant: "t1", collection: collection, name: name, incarnation: 1, version: 1, kekVersion: 1, sealed: [], createdAt: 1,
-            updatedAt: 1))
+            tenant: "t1", collection: collection, name: name, incarnation: 1, version: 1, kekVersion: 1, sealed: []))
       }
       for version in [3, 1, 2] as [UInt32] {
         try transaction.insert(

@@ -57,6 +57,9 @@ extension Service {
       for row in rows { proof.check("\(tenant)/\(table)") { try roots.verify(rowMAC: row.mac, of: row.macMessage) } }
     }
     prove(try reader.apiKeys(tenant: tenant, after: "", limit: limit), "api_keys")
+    prove(try reader.keyUses(tenant: tenant, after: "", limit: limit), "key_uses")
+    prove(try reader.canaryAlerts(tenant: tenant, after: "", limit: limit), "canary_alerts")
+    prove(try reader.idempotentAnswers(tenant: tenant, after: [], limit: limit), "idempotency")
     prove(try reader.teams(tenant: tenant, after: "", limit: limit), "teams")
     prove(try reader.projects(tenant: tenant, after: "", limit: limit), "projects")
     prove(try reader.invites(tenant: tenant, after: "", limit: limit), "invites")

@@ -68,6 +68,17 @@ struct RootRewrapping {
     try each({ id in try store.apiKeys(tenant: tenant, after: id, limit: Self.page) }, \APIKeyRow.id) { rewrapping, row in
       try rewrapping.sign(row) { row, store throws(StoreError) in try store.update(row) }
     }
+    try each({ id in try store.keyUses(tenant: tenant, after: id, limit: Self.page) }, \KeyUseRow.id) { rewrapping, row in
+      try rewrapping.sign(row) { row, store throws(StoreError) in try store.put(row) }
+    }
+    try each({ place in try store.canaryAlerts(tenant: tenant, after: place, limit: Self.page) }, \CanaryAlertRow.place) {
+      rewrapping, row in
+      try rewrapping.sign(row) { row, store throws(StoreError) in try store.put(row) }
+    }
+    try each([], { id in try store.idempotentAnswers(tenant: tenant, after: id, limit: Self.page) }, \IdempotencyRow.id) {
+      rewrapping, row in
+      try rewrapping.sign(row) { row, store throws(StoreError) in try store.put(row) }
+    }
     try each({ id in try store.teams(tenant: tenant, after: id, limit: Self.page) }, \TeamRow.id) { rewrapping, row in
       try rewrapping.sign(row) { row, store throws(StoreError) in try store.put(row) }
     }
@@ -122,8 +133,12 @@ struct RootRewrapping {
 
   private mutating func each<Row>(
     _ read: (String) throws -> [Row], _ id: (Row) -> String, _ body: (inout RootRewrapping, Row) throws -> Void
+  ) throws { try each("", read, id, body) }
+
+  private mutating func each<Row, ID>(
+    _ first: ID, _ read: (ID) throws -> [Row], _ id: (Row) -> ID, _ body: (inout RootRewrapping, Row) throws -> Void
   ) throws {
-    var last = ""
+    var last = first
     while true {
       let rows = try read(last)
       for row in rows { try body(&self, row) }

@@ -35,7 +35,7 @@ package struct AgentKeyView: Sendable {
     createdAt = row.createdAt
     createdBy = part.createdBy
     expiresAt = row.expiresAt
-    lastUsedAt = use?.lastUsedAt
+    lastUsedAt = use.flatMap { $0.lastUsedAt == 0 ? nil : $0.lastUsedAt }
     if row.revokedAt != nil {
       status = "revoked"
     } else if let expiry = row.expiresAt, expiry <= now {
@@ -83,7 +83,7 @@ package struct ChildTokenPlan: Sendable {
 extension Service {
   func view(_ row: APIKeyRow, in store: any StoreReading) throws -> AgentKeyView {
     guard let part = row.agent, let grants = KeyGrants(stored: part.grants) else { throw ServiceError.unreadable }
-    return AgentKeyView(row, part, grants, try store.keyUse(tenant: row.tenant, id: row.id), now: now())
+    return AgentKeyView(row, part, grants, try use(of: row.id, row.tenant, in: store), now: now())
   }
 
   /// Stores a new key of an agent.
@@ -95,6 +95,7 @@ extension Service {
       agent: agent, parent: parent, grants: plan.grants.stored, createdBy: maker, maxUses: maxUses, isRetiring: false)
     let made = try KeyMaker(vault: vault, now: now).insertKey(
       kind, role: "", tenant: tenant, name: plan.name, expiresAt: plan.expiresAt, agent: part, in: transaction)
+    if maxUses != nil { try beginUses(of: made.row.id, tenant, in: transaction) }
     return IssuedKey(view: try view(made.row, in: transaction), row: made.row, text: made.token)
   }
 

@@ -39,7 +39,7 @@ extension Service {
     let time = now()
     guard uses.isDue(caller.keyID, now: time) else { return }
     let (tenant, key) = (caller.tenant, caller.keyID)
-    store.write({ transaction in try Self.countUse(tenant, key, time, by: 0, in: transaction) }, completion: { _ in })
+    store.write({ transaction in try self.countUse(tenant, key, time, by: 0, in: transaction) }, completion: { _ in })
   }
 
   /// Counts one use of a token that has a number of them, durable before `completion` is called.
@@ -47,20 +47,35 @@ extension Service {
     let time = now()
     let (tenant, key) = (caller.tenant, caller.keyID)
     scopedWrite(by: caller.principal, RequestOrigin(id: "", address: "")) { transaction in
-      let stored = try transaction.keyUse(tenant: tenant, id: key)?.uses ?? 0
-      guard stored < limit else { throw ScopedFailure(code: .unauthenticated) }
-      try Self.countUse(tenant, key, time, by: 1, in: transaction)
+      guard let stored = try self.use(of: key, tenant, in: transaction), stored.uses < limit else {
+        throw ScopedFailure(code: .unauthenticated)
+      }
+      try self.countUse(tenant, key, time, by: 1, in: transaction)
     } completion: { result in
       if case .failure(let failure) = result { completion(failure) } else { completion(nil) }
     }
   }
 
-  private static func countUse(_ tenant: String, _ key: String, _ time: Int64, by difference: Int64, in transaction: any StoreTransaction)
-    throws
-  {
-    var row = try transaction.keyUse(tenant: tenant, id: key) ?? KeyUseRow(tenant: tenant, id: key, lastUsedAt: 0, uses: 0)
+  /// Of a key that may be used a number of times only: no use is taken yet.
+  func beginUses(of key: String, _ tenant: String, in transaction: any StoreTransaction) throws {
+    try put(KeyUseRow(tenant: tenant, id: key, lastUsedAt: 0, uses: 0, mac: []), in: transaction)
+  }
+
+  /// nil when there is no row.
+  func use(of key: String, _ tenant: String, in reading: any StoreReading) throws -> KeyUseRow? {
+    try reading.keyUse(tenant: tenant, id: key).map { try vault.verified($0) }
+  }
+
+  private func countUse(_ tenant: String, _ key: String, _ time: Int64, by difference: Int64, in transaction: any StoreTransaction) throws {
+    var row = try use(of: key, tenant, in: transaction) ?? KeyUseRow(tenant: tenant, id: key, lastUsedAt: 0, uses: 0, mac: [])
     row.lastUsedAt = max(row.lastUsedAt, time)
     row.uses += difference
+    try put(row, in: transaction)
+  }
+
+  private func put(_ row: KeyUseRow, in transaction: any StoreTransaction) throws {
+    var row = row
+    row.mac = try vault.mac(of: row)
     try transaction.put(row)
   }
 }
@@ -68,7 +83,9 @@ extension Service {
 extension Desk {
   /// Whether a token has a use left. The use itself is taken by `Service.takeUse`, before the answer is sent.
   package func grantUse(of caller: AgentCaller, limit: Int64) throws(ScopedFailure) {
-    let stored = try scoped { try reader.keyUse(tenant: caller.tenant, id: caller.keyID)?.uses ?? 0 }
-    guard service.uses.grant(caller.keyID, stored: stored, limit: limit) else { throw ScopedFailure(code: .unauthenticated) }
+    let stored = try scoped { try service.use(of: caller.keyID, caller.tenant, in: reader) }
+    guard let stored, service.uses.grant(caller.keyID, stored: stored.uses, limit: limit) else {
+      throw ScopedFailure(code: .unauthenticated)
+    }
   }
 }

@@ -81,9 +81,9 @@ extension Service {
   }
 
   private func knownAnswer(_ claim: IdempotencyClaim, _ tenant: String, in transaction: any StoreTransaction) throws -> StoredAnswer? {
-    guard let row = try transaction.idempotentAnswer(tenant: tenant, id: claim.id), row.createdAt > now() - Self.answerAge else {
-      return nil
-    }
+    guard let stored = try transaction.idempotentAnswer(tenant: tenant, id: claim.id) else { return nil }
+    let row = try vault.verified(stored)
+    guard row.createdAt > now() - Self.answerAge else { return nil }
     guard constantTimeEqual(row.bodyDigest, claim.bodyDigest) else { throw ScopedFailure(code: .idempotencyKeyReused) }
     return StoredAnswer(status: Int(row.status), tag: row.entityTag.isEmpty ? nil : row.entityTag, body: row.body)
   }
@@ -91,10 +91,11 @@ extension Service {
   private func keep(_ answer: StoredAnswer, _ claim: IdempotencyClaim, _ tenant: String, in transaction: any StoreTransaction) throws {
     let time = now()
     try transaction.forgetAnswers(tenant: tenant, before: time - Self.answerAge, limit: 16)
-    try transaction.put(
-      IdempotencyRow(
-        tenant: tenant, id: claim.id, bodyDigest: claim.bodyDigest, status: Int64(answer.status), entityTag: answer.tag ?? "",
-        body: answer.body, createdAt: time))
+    var row = IdempotencyRow(
+      tenant: tenant, id: claim.id, bodyDigest: claim.bodyDigest, status: Int64(answer.status), entityTag: answer.tag ?? "",
+      body: answer.body, createdAt: time, mac: [])
+    row.mac = try vault.mac(of: row)
+    try transaction.put(row)
   }
 
   /// As `write`, for what fails with a `ScopedFailure`.

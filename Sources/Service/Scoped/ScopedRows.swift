@@ -35,6 +35,20 @@ extension InviteRow: RootSealedRow {
   }
 }
 
+extension KeyUseRow: RootSealedRow {
+  var macMessage: MACMessage { MACMessage("key_uses").text(tenant).text(id).integer(lastUsedAt).integer(uses) }
+}
+
+extension CanaryAlertRow: RootSealedRow {
+  var macMessage: MACMessage { MACMessage("canary_alerts").text(tenant).text(place).integer(alerts).integer(lastAt) }
+}
+
+extension IdempotencyRow: RootSealedRow {
+  var macMessage: MACMessage {
+    MACMessage("idempotency").text(tenant).bytes(id).bytes(bodyDigest).integer(status).text(entityTag).integer(createdAt).bytes(body)
+  }
+}
+
 extension TenantKeys {
   func mac(of row: ScopedSecretRow) throws(ServiceError) -> [UInt8] {
     try rowMAC(
