@@ -52,13 +52,16 @@ extension SQLiteConnection {
     (
       "fields holds versions of a field that is not there",
       """
-      SELECT 1 FROM fields WHERE past < 9223372036854775807 AND (tenant, incarnation, field_key) NOT IN (
-        SELECT tenant, incarnation, field_key FROM fields WHERE past = 9223372036854775807) LIMIT 1
+      SELECT 1 FROM fields AS f WHERE past < 9223372036854775807 AND NOT EXISTS (
+        SELECT 1 FROM fields AS newest WHERE newest.tenant = f.tenant AND newest.incarnation = f.incarnation
+          AND newest.past = 9223372036854775807 AND newest.field_key = f.field_key) LIMIT 1
       """
     ),
     (
       "memberships holds rows of an agent that is not there",
-      "SELECT 1 FROM memberships WHERE (tenant, agent) NOT IN (SELECT tenant, id FROM agents) LIMIT 1"
+      """
+      SELECT 1 FROM memberships WHERE NOT EXISTS (SELECT 1 FROM agents WHERE agents.tenant = memberships.tenant AND id = agent) LIMIT 1
+      """
     ),
     // Pages begin behind an empty name.
     (
