@@ -1,3 +1,5 @@
+internal import Ciphers
+
 /// The columns of a row in the order in which its MAC covers them. The kind and the presence of each are part of it.
 ///
 /// Not copyable, so that a chain of columns is written into one piece of memory.
@@ -10,6 +12,9 @@ package struct MACMessage: ~Copyable {
   }
 
   var bytes: [UInt8] { message.bytes }
+
+  /// SHA-256 of the columns, 32 bytes: the same under every key.
+  package var digest: [UInt8] { SHA256.digest(message.bytes) }
 
   package consuming func text(_ text: String) -> MACMessage {
     message.append(text)

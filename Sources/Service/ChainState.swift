@@ -52,10 +52,15 @@ struct ChainState {
       rows = [:]
       scoped = [:]
     }
-    if let change = Self.scopedChange(row) { take(change.state, of: change.place, from: row) }
+    if var change = Self.scopedChange(row) {
+      change.state.fields = Self.fields(scoped[change.place]?.state.fields ?? [], after: row)
+      take(change.state, of: change.place, from: row)
+    }
     for change in AuditEvent.rows(in: row.details) {
       if let place = Self.scopedPlace(in: change.place) {
-        if let state = change.state { take(ScopedSecret(revision: state.version, isLive: true), of: place, from: row) }
+        if let state = change.state {
+          take(ScopedSecret(revision: state.version, isLive: true, fields: fields(of: place)), of: place, from: row)
+        }
         continue
       }
       rows[change.place] = Known(state: change.state, sequence: row.sequence, isSeen: rows[change.place]?.isSeen ?? false)
@@ -85,6 +90,8 @@ struct ChainState {
     guard known.state.isLive else { return .deletedBefore }
     return known.state.revision == revision ? nil : .notTheNewest
   }
+
+  func fields(of place: String) -> [ScopedField] { scoped[place]?.state.fields ?? [] }
 
   /// Secrets of the scoped dialect that were not seen, in order.
   var unseenScoped: [(place: String, state: ScopedSecret)] {

@@ -1,3 +1,4 @@
+internal import KeyRing
 internal import Store
 internal import StrictJSON
 
@@ -20,6 +21,9 @@ package struct RowChange: Sendable {
   init(_ row: DocumentRow) { self.init(place: Self.document(row.collection, row.name), state: row.state) }
   init(_ row: APIKeyRow) { self.init(place: Self.apiKey(row.id), state: row.state) }
 
+  init(_ row: some StructureRow) { self.init(place: row.chainPlace, state: row.state) }
+  init(deleted row: some StructureRow) { self.init(deleted: row.chainPlace) }
+
   init(deleted place: String) { self.init(place: place, state: nil) }
 
   init(place: String, state: RowState?) {
@@ -31,8 +35,13 @@ package struct RowChange: Sendable {
   static func document(_ collection: String, _ name: String) -> String { collection + "/" + name }
   /// Whether the incarnation of a row there is a number of the tenant's sequence.
   static func isNumbered(_ place: String) -> Bool {
-    ["api_keys/", Canary.prefix, scopedPrefix].allSatisfy { !place.hasPrefix($0) }
+    !isStructure(place) && ["api_keys/", Canary.prefix, scopedPrefix].allSatisfy { !place.hasPrefix($0) }
   }
+
+  static func isStructure(_ place: String) -> Bool {
+    ["teams/", "projects/", "agents/", "memberships/", "invites/"].contains { place.hasPrefix($0) }
+  }
+
   static func apiKey(_ id: String) -> String { "api_keys/" + id }
 }
 
@@ -43,6 +52,27 @@ extension SecretRow {
 extension DocumentRow {
   var state: RowState { RowState(incarnation: incarnation, version: version) }
 }
+
+/// A row of a tenant's structure: who there is, and who may do what where.
+protocol StructureRow: RootSealedRow {
+  /// Below the tenant, as the audit chain names it.
+  var chainPlace: String { get }
+}
+
+extension StructureRow {
+  /// It has no version: a digest of its columns stands for one, 63 bits of it for each number.
+  var state: RowState {
+    let digest = macMessage.digest
+    func number(_ start: Int) -> UInt64 { digest[start..<(start + 8)].reduce(0) { $0 << 8 | UInt64($1) } >> 1 }
+    return RowState(incarnation: number(0), version: number(8))
+  }
+}
+
+extension TeamRow: StructureRow { var chainPlace: String { "teams/" + id } }
+extension ProjectRow: StructureRow { var chainPlace: String { "projects/" + id } }
+extension AgentRow: StructureRow { var chainPlace: String { "agents/" + id } }
+extension InviteRow: StructureRow { var chainPlace: String { "invites/" + id } }
+extension MembershipRow: StructureRow { var chainPlace: String { "memberships/\(agent)/\(scope)/\(scopeID)" } }
 
 extension APIKeyRow {
   /// A key has no version: what may change in its life stands for one, its end and its revocation.

@@ -141,7 +141,7 @@ package final class Verification {
 
   /// What the chain names and no page held: made behind the walk, or gone without an entry.
   private func checkUnseen(_ chain: inout ChainState) throws(ServiceError) {
-    for place in chain.unseen {
+    for place in chain.unseen where !RowChange.isStructure(place) {
       let parts = place.split(separator: "/", maxSplits: 1).map(String.init)
       guard parts.count == 2 else { continue }
       switch parts[0] {

@@ -5,6 +5,8 @@ Every column of every table, for some rows of each, is changed beside the runnin
 import collections
 import contextlib
 import json
+import os
+import random
 import re
 import sqlite3
 import sys
@@ -14,6 +16,8 @@ from scoped_harness import ScopedTestCase
 
 # Rows of each table that are changed: the first ones and the last.
 ROWS = 4
+CHANGES = 600
+SEED = int(os.environ.get("COFFER_SEED") or random.randrange(1 << 31))
 # What a reading may show: values, and envelopes by their ciphertext.
 VALUES = re.compile(rb'value-[a-z0-9-]+|"ciphertext":"[^"]+"')
 # Columns whose change nobody notices, and why that is borne.
@@ -192,6 +196,106 @@ class ChangedRowTests(ScopedTestCase):
             self.assertEqual(database.execute("UPDATE idempotency SET body = ?", (changed,)).rowcount, 1)
         answer = agent.ask("PUT", agent.path("s"), {"secretName": "n"}, headers=once)
         self.assertEqual((answer.status, answer.json()["code"]), (503, "unavailable"))
+
+    def test_an_older_row_of_the_structure_is_found(self):
+        """Its MAC is good: the audit chain tells that it is not the newest, or should be gone."""
+        coffer = self.use_fresh()
+        agent, team = self.agent(), self.team()
+        self.join(agent, "team", team, "manager")
+        project = self.project(team=team)
+        invite = self.operator("POST", self.below("invites"), {
+            "label": "l", "memberships": [{"scope": "team", "scopeId": team, "role": "reader"}], "maxUses": 2}, status=201)  # fmt: skip
+        database = Database(coffer.folder + "/store/coffer.db")
+        self.addCleanup(database.connection.close)
+        old = {table: database.rows(table)[0] for table in ("agents", "memberships", "teams", "projects", "invites")}
+        member = self.below("agents/%s/memberships/team/%s" % (agent.id, team))
+        self.operator("PUT", member, {"role": "observer"})
+        self.operator("POST", self.below("agents/%s/disable" % agent.id))
+        self.operator("PATCH", self.below("teams/" + team), {"name": "renamed"})
+        self.operator("PATCH", self.below("projects/" + project), {"teamId": None})
+        self.operator("DELETE", self.below("invites/" + invite["id"]))
+        self.assertEqual(self.findings(), [])
+        for table, row in old.items():
+            now = database.row(table, row)
+            self.assertTrue(database.put(table, now, row))
+            found = [(one["place"].split("/")[0], one["problem"]) for one in self.findings()]
+            self.assertEqual(found, [(table, "not_the_newest")])
+            self.assertTrue(database.put(table, row, now))
+        self.operator("DELETE", member)
+        self.operator("DELETE", self.below("projects/" + project))
+        self.assertEqual(self.findings(), [])
+        for table in ("memberships", "projects"):
+            columns = quoted(old[table])
+            values = list(old[table].values())
+            database.connection.execute("INSERT INTO %s (%s) VALUES (%s)" % (table, columns, quoted("?" * len(values))), values)
+        problems = {(one["place"].split("/")[0], one["problem"]) for one in self.findings()}
+        self.assertEqual(problems, {("memberships", "deleted_before"), ("projects", "deleted_before")})
+        for table in ("memberships", "projects", "teams"):
+            database.connection.execute("DELETE FROM " + table)
+        self.assertEqual([(one["place"], one["problem"]) for one in self.findings()], [("teams/" + team, "missing")])
+
+    def test_what_coffer_does_itself_is_sound(self):
+        """Random changes, refused ones among them: verification finds nothing."""
+        self.use_fresh()
+        chance = random.Random(SEED)
+        print("COFFER_SEED=%d" % SEED, file=sys.stderr)
+        agents, teams = [self.agent("a%d" % number) for number in range(3)], [self.team("t%d" % number) for number in range(3)]
+        projects = [self.project("p%d" % number, team=teams[number]) for number in range(3)]
+        for agent in agents:
+            for team in teams:
+                self.join(agent, "team", team, "manager")
+        done = 0
+        for number in range(CHANGES):
+            agent, team, project = chance.choice(agents), chance.choice(teams), chance.choice(projects)
+            place = chance.choice([{}, {"scope": "team", "scope_id": team}, {"scope": "project", "scope_id": project}])
+            secret, field = agent.path(chance.choice("xyz"), **place), chance.choice("fgh")
+            plain = {"sensitivity": "plaintext", "value": "value %d" % number}
+            version = chance.randrange(1, 5)
+            member = self.below("agents/%s/memberships/%s/%s" % (agent.id, *chance.choice([("team", team), ("project", project)])))
+            by_agent = [
+                ("PUT", secret, {"fields": [{"key": key, **plain} for key in chance.sample("fgh", 2)]}),
+                ("PUT", secret + "/fields/" + field, plain), ("PUT", secret + "/fields/" + field, plain),
+                ("PATCH", secret, {"secretName": "n%d" % number}), ("DELETE", secret + "/fields/" + field, None), ("DELETE", secret, None),
+                ("POST", secret + "/fields/%s/rollback" % field, {"fieldVersion": version}),
+            ]  # fmt: skip
+            deleted = "/secrets/%s/%s" % ("/".join(secret.split("/")[3:5]), secret.split("/")[5])
+            by_operator = [
+                ("PUT", member, {"role": chance.choice(("reader", "writer", *["manager"] * 4))}), ("DELETE", member, None),
+                ("PATCH", self.below("teams/" + team), {"name": "t%d" % number}),
+                ("PATCH", self.below("projects/" + project), {"teamId": chance.choice([team, None])}),
+                ("POST", self.below("agents/%s/%s" % (agent.id, chance.choice(("disable", *["enable"] * 5)))), None),
+                ("POST", self.below(deleted[1:] + "/restore"), None), 
+                ("POST", self.below(deleted[1:] + "/purge?confirm=" + secret.split("/")[5]), None),
+            ]  # fmt: skip
+            if chance.random() < 0.7:
+                answer = agent.ask(*chance.choice(by_agent), headers=chance.choice(([("If-Match", "*")], ())))
+            else:
+                method, target, body = chance.choice(by_operator)
+                answer = self.ask(method, "/admin/v1" + target, body, headers=self.headers, key=None)
+            self.assertLess(answer.status, 500)
+            done += answer.status < 300
+            if number % 50 == 49:
+                self.assertEqual(self.findings(), [])
+        self.assertGreater(done, CHANGES // 6)
+        for team in teams:
+            self.operator("DELETE", self.below("teams/%s?cascade=true" % team))
+        self.assertEqual(self.findings(), [])
+
+    def test_an_older_field_is_found(self):
+        coffer = self.use_fresh()
+        agent = self.agent()
+        agent.call("PUT", agent.path("s"), {"fields": [{"key": key, "sensitivity": "plaintext", "value": "one"} for key in "abc"]})
+        database = Database(coffer.folder + "/store/coffer.db")
+        self.addCleanup(database.connection.close)
+        old = {row["field_key"]: row for row in database.rows("fields")}
+        agent.call("PUT", agent.path("s/fields/a"), {"sensitivity": "plaintext", "value": "two"})
+        agent.call("DELETE", agent.path("s/fields/b"))
+        self.assertEqual(self.findings(), [])
+        for key in "ab":
+            self.assertTrue(database.put("fields", database.row("fields", old[key]), old[key]))
+        database.connection.execute("DELETE FROM fields WHERE field_key = 'c'")
+        problems = {(one["place"].rsplit("/", 1)[1], one["problem"]) for one in self.findings() if one["place"].startswith("fields/")}
+        self.assertEqual(problems, {("a", "not_the_newest"), ("b", "not_the_newest"), ("c", "missing")})
 
     def test_uses_of_a_token_do_not_come_back(self):
         coffer = self.use_fresh()

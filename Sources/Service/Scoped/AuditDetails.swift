@@ -20,6 +20,11 @@ package struct AuditDetails: Sendable {
   func with(_ name: JSONString, _ texts: [String]) -> AuditDetails { with(name, .array(texts.map { .string(JSONString($0)) })) }
   func with(fieldVersion: UInt64) -> AuditDetails { with("fieldVersion", .number(JSONNumber(fieldVersion))) }
 
+  /// The number in an entry's details; nil when there is none.
+  static func fieldVersion(in details: String) -> UInt64? {
+    (try? JSONValue.parse(Array(details.utf8), limits: .scoped))?.object?["fieldVersion"]?.number?.int64.flatMap { UInt64(exactly: $0) }
+  }
+
   private mutating func set(_ name: JSONString, _ value: JSONValue) {
     members.append(JSONObject.Member(name: name, value: value))
   }

@@ -82,9 +82,9 @@ extension Service {
         try transaction.put(invite)
         let agent = try self.makeAgent(
           name: name, description: "", tenant: invite.tenant, by: "invite_" + invite.id, in: transaction)
-        for plan in try MembershipPlan.list(invite.memberships) {
-          // A team or project that is gone by now gives nothing.
-          _ = try? self.put(plan, agent: agent.id, tenant: invite.tenant, in: transaction)
+        // A team or project that is gone by now gives nothing.
+        let members = try MembershipPlan.list(invite.memberships).compactMap { plan in
+          try? self.put(plan, agent: agent.id, tenant: invite.tenant, in: transaction).row
         }
         let key = AgentKeyPlan(name: "enrolled", expiresAt: self.now() + AgentKeyPlan.usualLife)
         let issued = try self.issue(key, agent: agent.id, tenant: invite.tenant, by: "invite_" + invite.id, in: transaction)
@@ -92,7 +92,7 @@ extension Service {
         try self.record(
           AuditEvent(
             "agent.enrolled", subject: agent.id, details: AuditDetails(origin).with("invite", ["invite_" + invite.id]).text,
-            rows: [RowChange(issued.row)]),
+            rows: [RowChange(invite), RowChange(agent), RowChange(issued.row)] + members.map { RowChange($0) }),
           by: principal, requestID: origin.id, in: transaction)
         return Enrolled(agent: agent.id, tenant: invite.tenant, key: issued)
       }, completion: { completion($0.mapError(ScopedFailure.init)) })
@@ -113,8 +113,10 @@ extension Service {
     return row
   }
 
-  /// Gives an agent a place, or changes the one it has; true when it is new.
-  func put(_ plan: MembershipPlan, agent: String, tenant: String, in transaction: any StoreTransaction) throws -> Bool {
+  /// Gives an agent a place, or changes the one it has.
+  func put(_ plan: MembershipPlan, agent: String, tenant: String, in transaction: any StoreTransaction) throws
+    -> (row: MembershipRow, isNew: Bool)
+  {
     switch plan.scope.kind {
     case .team: guard try transaction.team(tenant: tenant, id: plan.scope.id) != nil else { throw ScopedFailure(code: .notFound) }
     case .project: guard try transaction.project(tenant: tenant, id: plan.scope.id) != nil else { throw ScopedFailure(code: .notFound) }
@@ -127,7 +129,7 @@ extension Service {
       priority: plan.priority, expiresAt: plan.expiresAt, createdAt: known?.createdAt ?? now(), mac: [])
     row.mac = try vault.mac(of: row)
     try transaction.put(row)
-    return known == nil
+    return (row, known == nil)
   }
 }
 

@@ -26,7 +26,7 @@ extension StructureTransaction {
       expiresAt: expiresAt, maxUses: maxUses, uses: 0, createdAt: now, createdBy: maker, revokedAt: nil, mac: [])
     row.mac = try service.vault.mac(of: row)
     try store.put(row)
-    try record("invite.create", "invite_" + row.id)
+    try record("invite.create", "invite_" + row.id, rows: [RowChange(row)])
     return IssuedInvite(row: row, token: token.text)
   }
 
@@ -38,7 +38,7 @@ extension StructureTransaction {
     row.revokedAt = now
     row.mac = try service.vault.mac(of: row)
     try store.put(row)
-    try record("invite.revoke", "invite_" + row.id)
+    try record("invite.revoke", "invite_" + row.id, rows: [RowChange(row)])
     return row
   }
 }

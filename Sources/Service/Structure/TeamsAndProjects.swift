@@ -10,7 +10,7 @@ extension StructureTransaction {
       throw ScopedFailure(.quota("maxTeams", limit: limit))
     }
     let row = try put(TeamRow(tenant: tenant, id: "team_" + RandomText.ulid(at: now), name: name, createdAt: now, mac: []))
-    try record("team.create", row.id)
+    try record("team.create", row.id, rows: [RowChange(row)])
     return row
   }
 
@@ -19,19 +19,19 @@ extension StructureTransaction {
     if row.name == name { return row }
     row.name = name
     row = try put(row)
-    try record("team.rename", id)
+    try record("team.rename", id, rows: [RowChange(row)])
     return row
   }
 
   /// - Parameter cascades: its secrets are deleted softly and its projects with it; otherwise either is a conflict.
   package func deleteTeam(_ id: String, cascades: Bool) throws {
-    _ = try team(id)
+    let row = try team(id)
     let projects = try store.projects(tenant: tenant, after: "", limit: 100_000).filter { $0.team == id }
     guard cascades || projects.isEmpty else { throw ScopedFailure(code: .conflict) }
-    try empty(Scope(.team, id), cascades: cascades)
+    let members = try empty(Scope(.team, id), cascades: cascades)
     for project in projects { try deleteProject(project.id, cascades: true) }
     _ = try store.deleteTeam(tenant: tenant, id: id)
-    try record("team.delete", id)
+    try record("team.delete", id, rows: members + [RowChange(deleted: row)])
   }
 
   package func createProject(_ name: String, team: String?) throws -> ProjectRow {
@@ -42,7 +42,7 @@ extension StructureTransaction {
     if let team { _ = try self.team(team) }
     let row = try put(
       ProjectRow(tenant: tenant, id: "proj_" + RandomText.ulid(at: now), name: name, team: team, createdAt: now, mac: []))
-    try record("project.create", row.id)
+    try record("project.create", row.id, rows: [RowChange(row)])
     return row
   }
 
@@ -52,27 +52,27 @@ extension StructureTransaction {
     if let name, name != row.name {
       row.name = name
       row = try put(row)
-      try record("project.rename", id)
+      try record("project.rename", id, rows: [RowChange(row)])
     }
     if let team, team != row.team {
       if let team { _ = try self.team(team) }
       row.team = team
       row = try put(row)
       let affected = try store.members(tenant: tenant, scope: ScopeKind.project.rawValue, scopeID: id, limit: 10_000).map(\.agent)
-      try record("project.moved", id, details.with("agents", affected))
+      try record("project.moved", id, details.with("agents", affected), rows: [RowChange(row)])
     }
     return row
   }
 
   package func deleteProject(_ id: String, cascades: Bool) throws {
-    _ = try project(id)
-    try empty(Scope(.project, id), cascades: cascades)
+    let row = try project(id)
+    let members = try empty(Scope(.project, id), cascades: cascades)
     _ = try store.deleteProject(tenant: tenant, id: id)
-    try record("project.delete", id)
+    try record("project.delete", id, rows: members + [RowChange(deleted: row)])
   }
 
-  /// Takes members and secrets out of a scope that is to go.
-  func empty(_ scope: Scope, cascades: Bool) throws {
+  /// Takes members and secrets out of a scope that is to go; the memberships that are gone.
+  func empty(_ scope: Scope, cascades: Bool) throws -> [RowChange] {
     let place = ScopeKey(tenant: tenant, scope: scope.kind.rawValue, scopeID: scope.id)
     while true {
       let rows = try store.scopedSecrets(place, after: "", limit: 500)
@@ -80,9 +80,12 @@ extension StructureTransaction {
       for row in rows { try deleteSecret(try service.verified(row, in: store)) }
       if rows.count < 500 { break }
     }
-    for member in try store.members(tenant: tenant, scope: scope.kind.rawValue, scopeID: scope.id, limit: 100_000) {
-      _ = try store.deleteMembership(tenant: tenant, agent: member.agent, scope: member.scope, scopeID: member.scopeID)
-    }
+    return try store.members(tenant: tenant, scope: scope.kind.rawValue, scopeID: scope.id, limit: 100_000).map(removed)
+  }
+
+  func removed(_ member: MembershipRow) throws -> RowChange {
+    _ = try store.deleteMembership(tenant: tenant, agent: member.agent, scope: member.scope, scopeID: member.scopeID)
+    return RowChange(deleted: member)
   }
 
   func team(_ id: String) throws -> TeamRow {
