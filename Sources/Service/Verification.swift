@@ -76,10 +76,11 @@ package final class Verification {
     let place = "tenants/" + id
     if try !service.vault.verify(tenant) { report.add(.changed, place, tenant: id) }
     var newest: UInt32 = 0
+    var rows: [UInt32: Int64]?
     while true {
       let keks = try stored { () throws(StoreError) in try reader.keks(tenant: id, after: newest, limit: Self.page) }
       for kek in keks {
-        if try !isSound(kek, of: tenant) { report.add(.doesNotOpen, "keks/\(kek.version)", tenant: id) }
+        if try !isSound(kek, of: tenant, &rows) { report.add(.doesNotOpen, "keks/\(kek.version)", tenant: id) }
         newest = kek.version
       }
       if keks.count < Self.page { break }
@@ -88,10 +89,12 @@ package final class Verification {
   }
 
   /// Only a version that nothing needs may have lost its key.
-  private func isSound(_ kek: KEKRow, of tenant: TenantRow) throws(ServiceError) -> Bool {
+  ///
+  /// - Parameter rows: how many there are of each version, once somebody counted.
+  private func isSound(_ kek: KEKRow, of tenant: TenantRow, _ rows: inout [UInt32: Int64]?) throws(ServiceError) -> Bool {
     guard kek.isDisabled else { return (try? service.vault.unwrap(kek)) != nil }
-    let rows = try stored { () throws(StoreError) in try reader.rowsByKEK(tenant: tenant.id) }
-    return kek.version != tenant.activeKEKVersion && rows[kek.version] == nil
+    if rows == nil { rows = try stored { () throws(StoreError) in try reader.rowsByKEK(tenant: tenant.id) } }
+    return kek.version != tenant.activeKEKVersion && rows?[kek.version] == nil
   }
 
   /// Who the store is: read at the start, and wanted at the next one.

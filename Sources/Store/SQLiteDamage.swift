@@ -1,6 +1,6 @@
 extension SQLiteConnection {
-  /// What is wrong with the file: its pages and indexes, rows of tenants that are not there, what contradicts itself, and tables, indexes or triggers that no step of the schema made. Texts of SQLite name tables, rows and pages,
-  /// never what is in them.
+  /// What is wrong with the file: its pages and indexes, rows of tenants that are not there, what contradicts itself, and tables,
+  /// indexes or triggers that no step of the schema made. Texts of SQLite name tables, rows and pages, never what is in them.
   func damage() throws(StoreError) -> [String] {
     var lines = try prepare("PRAGMA integrity_check(100)").all { $0.text(0) }.filter { $0 != "ok" }
     let orphans = Set(try prepare("PRAGMA foreign_key_check").all { $0.text(0) })

@@ -34,10 +34,11 @@ final class KeyUses: Sendable {
 }
 
 extension Service {
-  /// Notes the time of use, at most once a minute, with the next commit. Nobody waits for it.
+  /// Notes the time of use, at most once a minute, with the next commit. Nobody waits for it. Of a key whose uses are numbered each
+  /// use is noted as it is taken: here its row would be made anew if somebody had removed it.
   package func noteUse(of caller: AgentCaller) {
     let time = now()
-    guard uses.isDue(caller.keyID, now: time) else { return }
+    guard caller.maxUses == nil, uses.isDue(caller.keyID, now: time) else { return }
     let (tenant, key) = (caller.tenant, caller.keyID)
     store.write({ transaction in try self.countUse(tenant, key, time, by: 0, in: transaction) }, completion: { _ in })
   }
