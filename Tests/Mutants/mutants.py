@@ -155,8 +155,9 @@ TABLE = [
            "let row = try vault.verified(stored)", "let row = stored",
            module="test_changed_rows.ChangedRowTests.test_a_kept_answer_that_was_changed_is_not_given_out"),
     Mutant("a token whose row of uses is gone has uses left", "Service/Scoped/KeyUses.swift",
-           "guard let stored, service.uses.grant(caller.keyID, stored: stored.uses, limit: limit) else {",
-           "guard service.uses.grant(caller.keyID, stored: stored?.uses ?? 0, limit: limit) else {",
+           "    try reading.keyUse(tenant: tenant, id: key).map { try vault.verified($0) }\n",
+           "    try reading.keyUse(tenant: tenant, id: key).map { try vault.verified($0) }\n"
+           "      ?? KeyUseRow(tenant: tenant, id: key, lastUsedAt: 0, uses: 0, mac: [])\n",
            module="test_changed_rows.ChangedRowTests.test_uses_of_a_token_do_not_come_back"),
     Mutant("a change of a membership is not named in the chain", "Service/Structure/Agents.swift",
            'try record("member.put", id, details, rows: [RowChange(row)])', 'try record("member.put", id, details, rows: [RowChange(row)].filter { _ in false })',
