@@ -87,8 +87,7 @@ extension Service {
       ?? CanaryAlertRow(tenant: tenant, place: place, alerts: 0, lastAt: 0, mac: [])
     row.alerts += 1
     row.lastAt = max(row.lastAt, now())
-    row.mac = try vault.mac(of: row)
-    try transaction.put(row)
+    try transaction.put(vault.signed(row))
   }
 
   /// What was seen of a tenant's canaries, proven. There are a few.
@@ -161,18 +160,8 @@ extension Desk {
 
   /// How many canaries of all tenants were read since they were marked, and when last; Unix milliseconds.
   package func canaryAlerts() throws(ServiceError) -> (secrets: Int64, lastAt: Int64?) {
-    var (secrets, lastAt, last) = (Int64(0), Int64?.none, "")
-    while true {
-      let tenants: [TenantRow]
-      do { tenants = try reader.tenants(after: last, limit: Verification.page) } catch { throw ServiceError(error) }
-      for tenant in tenants {
-        for row in try service.canaryAlerts(of: tenant.id, in: reader) {
-          secrets += 1
-          lastAt = max(lastAt ?? 0, row.lastAt)
-        }
-        last = tenant.id
-      }
-      if tenants.count < Verification.page { return (secrets, lastAt) }
-    }
+    var rows: [CanaryAlertRow] = []
+    try eachTenant { tenant throws(ServiceError) in rows += try service.canaryAlerts(of: tenant.id, in: reader) }
+    return (Int64(rows.count), rows.map(\.lastAt).max())
   }
 }

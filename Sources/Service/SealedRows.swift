@@ -79,6 +79,13 @@ extension Vault {
     do { return try root.rowMAC(row.macMessage) } catch { throw .internalFailure }
   }
 
+  /// The row with its MAC.
+  func signed<Row: RootSealedRow>(_ row: Row) throws(ServiceError) -> Row {
+    var row = row
+    row.mac = try mac(of: row)
+    return row
+  }
+
   func verify(_ row: some RootSealedRow) throws(ServiceError) -> Bool {
     do { return try rowProofs.verify(row.mac, of: row.macMessage) } catch { throw .internalFailure }
   }

@@ -74,7 +74,7 @@ package final class Verification {
   private func checkKeys(of id: String) throws(ServiceError) {
     guard let tenant = try stored({ () throws(StoreError) in try reader.tenant(id) }) else { return }
     let place = "tenants/" + id
-    if try !service.vault.verify(tenant) { report.add(.changed, place, tenant: id) }
+    try prove(tenant, place, id)
     var newest: UInt32 = 0
     var rows: [UInt32: Int64]?
     while true {
@@ -168,7 +168,7 @@ package final class Verification {
 
   private func check(_ row: APIKeyRow, _ chain: inout ChainState) throws(ServiceError) {
     let place = RowChange.apiKey(row.id)
-    if try !service.vault.verify(row) { report.add(.changed, place, tenant: row.tenant) }
+    try prove(row, place, row.tenant)
     compare(place, row.state, &chain)
   }
 
@@ -209,6 +209,10 @@ package final class Verification {
 
   func compare(_ canary: Canary, _ chain: inout ChainState) {
     if let state = canary.mark.state { compare(canary.mark.place, state, &chain) }
+  }
+
+  func prove(_ row: some RootSealedRow, _ place: String, _ tenant: String) throws(ServiceError) {
+    if try !service.vault.verify(row) { report.add(.changed, place, tenant: tenant) }
   }
 
   private func compare(_ place: String, _ state: RowState, _ chain: inout ChainState) {

@@ -59,7 +59,7 @@ extension Service {
 
   /// Of a key that may be used a number of times only: no use is taken yet.
   func beginUses(of key: String, _ tenant: String, in transaction: any StoreTransaction) throws {
-    try put(KeyUseRow(tenant: tenant, id: key, lastUsedAt: 0, uses: 0, mac: []), in: transaction)
+    try transaction.put(vault.signed(KeyUseRow(tenant: tenant, id: key, lastUsedAt: 0, uses: 0, mac: [])))
   }
 
   /// nil when there is no row.
@@ -71,13 +71,7 @@ extension Service {
     var row = try use(of: key, tenant, in: transaction) ?? KeyUseRow(tenant: tenant, id: key, lastUsedAt: 0, uses: 0, mac: [])
     row.lastUsedAt = max(row.lastUsedAt, time)
     row.uses += difference
-    try put(row, in: transaction)
-  }
-
-  private func put(_ row: KeyUseRow, in transaction: any StoreTransaction) throws {
-    var row = row
-    row.mac = try vault.mac(of: row)
-    try transaction.put(row)
+    try transaction.put(vault.signed(row))
   }
 }
 

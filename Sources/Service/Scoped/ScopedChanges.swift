@@ -91,11 +91,10 @@ extension Service {
   private func keep(_ answer: StoredAnswer, _ claim: IdempotencyClaim, _ tenant: String, in transaction: any StoreTransaction) throws {
     let time = now()
     try transaction.forgetAnswers(tenant: tenant, before: time - Self.answerAge, limit: 16)
-    var row = IdempotencyRow(
+    let row = IdempotencyRow(
       tenant: tenant, id: claim.id, bodyDigest: claim.bodyDigest, status: Int64(answer.status), entityTag: answer.tag ?? "",
       body: answer.body, createdAt: time, mac: [])
-    row.mac = try vault.mac(of: row)
-    try transaction.put(row)
+    try transaction.put(vault.signed(row))
   }
 
   /// As `write`, for what fails with a `ScopedFailure`.

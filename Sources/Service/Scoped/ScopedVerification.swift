@@ -77,17 +77,17 @@ extension Verification {
     try pages(&chain) { (reader, last: KeyUseRow?, tenant) throws(StoreError) in
       try reader.keyUses(tenant: tenant, after: last?.id ?? "", limit: Self.page)
     } each: { row, chain throws(ServiceError) in
-      if try !service.vault.verify(row) { report.add(.changed, "key_uses/" + row.id, tenant: chain.tenant) }
+      try prove(row, "key_uses/" + row.id, chain.tenant)
     }
     try pages(&chain) { (reader, last: CanaryAlertRow?, tenant) throws(StoreError) in
       try reader.canaryAlerts(tenant: tenant, after: last?.place ?? "", limit: Self.page)
     } each: { row, chain throws(ServiceError) in
-      if try !service.vault.verify(row) { report.add(.changed, "canary_alerts/" + row.place, tenant: chain.tenant) }
+      try prove(row, "canary_alerts/" + row.place, chain.tenant)
     }
     try pages(&chain) { (reader, last: IdempotencyRow?, tenant) throws(StoreError) in
       try reader.idempotentAnswers(tenant: tenant, after: last?.id ?? [], limit: Self.page)
     } each: { row, chain throws(ServiceError) in
-      if try !service.vault.verify(row) { report.add(.changed, "idempotency/" + WireText.hexadecimalText(row.id), tenant: chain.tenant) }
+      try prove(row, "idempotency/" + WireText.hexadecimalText(row.id), chain.tenant)
     }
     try pages(&chain) { (reader, last: DataKeyRow?, tenant) throws(StoreError) in
       try reader.dataKeys(tenant: tenant, after: last?.id ?? [], limit: Self.page)
@@ -133,7 +133,7 @@ extension Verification {
   }
 
   private func check(_ row: some StructureRow, _ chain: inout ChainState) throws(ServiceError) {
-    if try !service.vault.verify(row) { report.add(.changed, row.chainPlace, tenant: chain.tenant) }
+    try prove(row, row.chainPlace, chain.tenant)
     switch chain.see(row.chainPlace, row.state) {
     case nil: return
     // Entries of older programs do not name these rows.

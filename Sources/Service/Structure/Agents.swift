@@ -65,8 +65,7 @@ extension StructureTransaction {
   }
 
   func put(_ row: AgentRow) throws -> AgentRow {
-    var row = row
-    row.mac = try service.vault.mac(of: row)
+    let row = try service.vault.signed(row)
     try store.put(row)
     return row
   }

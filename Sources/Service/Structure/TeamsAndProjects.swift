@@ -99,15 +99,13 @@ extension StructureTransaction {
   }
 
   func put(_ row: TeamRow) throws -> TeamRow {
-    var row = row
-    row.mac = try service.vault.mac(of: row)
+    let row = try service.vault.signed(row)
     try store.put(row)
     return row
   }
 
   func put(_ row: ProjectRow) throws -> ProjectRow {
-    var row = row
-    row.mac = try service.vault.mac(of: row)
+    let row = try service.vault.signed(row)
     try store.put(row)
     return row
   }
