@@ -30,7 +30,9 @@ BENCH_PACKAGES := wrk gcc libc6-dev python3 python3-venv
 # What the runtime needs of libstdc++ goes into the programs, where the archive is at hand: a megabyte less in memory. Nothing but
 # `free` is exported, which the other libraries are to find (decision 46).
 STATIC := $(CURDIR)/.build/static
-RELEASE := -c release --static-swift-stdlib -Xswiftc -L$(STATIC) -Xlinker --no-export-dynamic -Xlinker --gc-sections -Xlinker -s
+# lld, which comes with Swift, packs the relocations (decision 59).
+LINKER := -Xswiftc -use-ld=lld -Xlinker -z -Xlinker pack-relative-relocs -Xlinker --no-export-dynamic -Xlinker --gc-sections -Xlinker -s
+RELEASE := -c release --static-swift-stdlib -Xswiftc -L$(STATIC) $(LINKER)
 # A crash must not print memory, and must not wait for a debugger.
 export SWIFT_BACKTRACE := enable=no
 
