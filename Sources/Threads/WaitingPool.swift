@@ -2,7 +2,7 @@ internal import CShim
 internal import Glibc
 
 /// A few threads for work that waits for other machines, with a bounded queue before them: what does not fit is refused at
-/// once. The threads live as long as the process.
+/// once. The threads live as long as the process, and give way to those that answer.
 ///
 /// Unchecked: the queue is read and written under `mutex` only, which never moves.
 @safe package final class WaitingPool: @unchecked Sendable {
@@ -14,6 +14,8 @@ internal import Glibc
   private var jobs: [(job: Job, since: Int64)] = []
   private var idle: Int
   private let capacity: Int
+  /// What nice(1) calls niceness: beside a thread of the usual 0 such a one gets a tenth of a busy processor.
+  private static let niceness: Int32 = 10
 
   /// - Parameters:
   ///   - capacity: jobs that may wait while every thread is busy.
@@ -26,6 +28,8 @@ internal import Glibc
     unsafe pthread_cond_init(condition, nil)
     for _ in 0..<threads {
       PlainThread.start(named: name) { [self] in
+        // Of this thread alone (setpriority(2), C library/kernel differences). Where it is forbidden nothing is lost but the order.
+        setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness)
         while true {
           let (job, since) = take()
           job(Self.milliseconds() - since)

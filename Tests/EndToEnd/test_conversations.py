@@ -376,16 +376,26 @@ class TroubleTests(ConversationTestCase):
         self.assertNotIn("/elsewhere", [request.target for request in self.agent.received])
 
     def test_a_gigabyte(self):
-        def flood():
-            yield b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: 1073741824\r\n\r\n"
+        def flood(length):
+            yield b"HTTP/1.1 201 Created\r\nContent-Type: application/json\r\n%s\r\n\r\n" % length
             for _ in range(1024):
                 yield b" " * (1 << 20)
 
         before = self.memory()
-        for _ in range(3):
-            self.agent.answer = lambda request: Said(raw=flood())
+        for length in (b"Content-Length: 1073741824", b"Connection: close", b"Content-Length: 1073741824"):
+            self.agent.answer = lambda request, length=length: Said(raw=flood(length))
             self.failed(502, "too large")
         self.assertLess(self.memory() - before, 40_000)
+
+    def test_its_threads_give_way(self):
+        """What waits for another machine must not delay what is answered here."""
+        niceness = {}
+        for thread in os.scandir("/proc/%d/task" % self.coffer.responder()):
+            with open(thread.path + "/stat", encoding="ascii") as stat:
+                name, _, fields = stat.read().partition("(")[2].rpartition(")")
+            niceness.setdefault(name, set()).add(int(fields.split()[16]))
+        self.assertEqual(niceness["coffer-gateway"], {10})
+        self.assertLess(max(niceness["coffer-loop"] | niceness["coffer-writer"]), 10)
 
     def test_gone(self):
         coffer = self.made("http://127.0.0.1:%d" % free_port())
