@@ -58,6 +58,7 @@ let package = Package(
     module("Responder", ["Ciphers", "HTTPMessages", "SecretMemory", "CFastCGI", "CShim", "Threads"]),
     module("SocketRelay", ["HTTPMessages", "Responder", "StrictJSON", "Ciphers", "SecretMemory", "CShim", "Threads"]),
     module("Configuration", ["StrictJSON", "SecretMemory"]),
+    module("ConfiguredKeys", ["Configuration", "KeyRing"]),
     module("EventLog", ["CShim", "Configuration", "Model", "StrictJSON", "Threads"]),
     module("Diagnosis"),
     module("FastCGIClient", ["CShim"]),
@@ -69,14 +70,15 @@ let package = Package(
       name: "cofferd",
       dependencies: [
         "Responder", "SocketRelay", "SettingsAPI", "ScopedAPI", "AdminAPI", "Gateway", "Service", "Store", "KeyRing", "Configuration",
-        "EventLog", "FastCGIClient", "HTTPClient", "Model", "StrictJSON",
+        "ConfiguredKeys", "EventLog", "FastCGIClient", "HTTPClient", "Model", "StrictJSON",
         "HTTPMessages", "SecretMemory", "CShim", "CErasingHeap", "Threads",
       ],
       swiftSettings: strict, linkerSettings: hardened),
     .executableTarget(
       name: "coffer",
       dependencies: [
-        "Service", "Store", "Model", "KeyRing", "Ciphers", "Configuration", "Diagnosis", "EnvironmentFiles", "FastCGIClient",
+        "Service", "Store", "Model", "KeyRing", "Ciphers", "Configuration", "ConfiguredKeys", "Diagnosis", "EnvironmentFiles",
+        "FastCGIClient",
         "HTTPClient", "AdminAPI",
         "HTTPMessages", "StrictJSON", "SecretMemory", "CShim", "CErasingHeap", "Threads",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -25,6 +25,10 @@ package struct Configuration: Sendable {
   /// Loop threads; 0 means one per processor.
   package let threads: Setting<Int>
   package let rootKeyFile: Setting<String>
+  /// Whether that is a file beside which Coffer may make others: no credential, which is read-only, and no program.
+  package let managesRootKeyFile: Bool
+  /// A program that prints the root key, with its arguments; in the place of `rootKeyFile`.
+  package let rootKeyCommand: Setting<String>?
   package let wireKey: WireKeySource
   /// The file of the wire key, read when the environment gives none; beside it lie the retired ones.
   package let wireKeyFile: Setting<String>
@@ -34,10 +38,6 @@ package struct Configuration: Sendable {
   package let sessionKeys: [SecretBytes]
   package let auditExposures: Setting<ExposureAudit>
   /// Older audit entries are cut once a day; 0 keeps them for ever.
-  /// Whether that is a file beside which Coffer may make others: no credential, which is read-only, and no program.
-  package let managesRootKeyFile: Bool
-  /// A program that prints the root key, with its arguments; in the place of `rootKeyFile`.
-  package let rootKeyCommand: Setting<String>?
   package let auditRetentionDays: Setting<Int>
   /// Minutes between two times that the audit heads are told; 0 for never.
   package let auditHeadMinutes: Setting<Int>

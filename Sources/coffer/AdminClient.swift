@@ -1,5 +1,6 @@
 internal import AdminAPI
 internal import Configuration
+internal import ConfiguredKeys
 internal import FastCGIClient
 internal import Glibc
 internal import HTTPMessages
@@ -100,7 +101,7 @@ enum AdminClient {
       throw Trouble("\(configuration.directory.value) holds no store; run: coffer init --dir \(configuration.directory.value)")
     }
     let (service, store) = try opened(
-      configuration, try rootKey(configuration), files: rootKeyFiles(configuration), store: configuration.directory.value + "/store")
+      configuration, try rootKey(configuration), files: configuration.rootKeyFiles, store: configuration.directory.value + "/store")
     defer { store.close() }
     return try answer(method, uri, body, service)
   }
@@ -138,28 +139,18 @@ enum AdminClient {
     }
   }
 
-  static func rootKeyFiles(_ configuration: Configuration) -> RootKeyFiles {
-    RootKeyFiles(
-      file: configuration.rootKeyFile.value, isOurs: configuration.managesRootKeyFile, keys: configuration.directory.value + "/keys")
-  }
-
   /// The key that the store is under: the one in its place, or one that waits for it after a change.
   static func rootKeyInUse(_ directory: String) throws -> RootKey {
     let configuration = try settings(directory)
     let root = try rootKey(configuration)
-    guard let waiting = try? rootKeyFiles(configuration).waiting(),
+    guard let waiting = try? configuration.rootKeyFiles.waiting(),
       let status = try send(.get, "/admin/v1/root", directory: directory)["data"]?.object, status["rootKeyId"]?.string?.text == waiting.id
     else { return root }
     return waiting
   }
 
   static func rootKey(_ configuration: Configuration) throws -> RootKey {
-    do throws(RootKeySource.Failure) {
-      return try RootKeySource(
-        file: configuration.rootKeyFile.value, isNamed: configuration.rootKeyFile.origin != .standard,
-        command: configuration.rootKeyCommand?.value
-      ).read()
-    } catch { throw Trouble(error.message) }
+    do throws(RootKeySource.Failure) { return try configuration.rootKeySource.read() } catch { throw Trouble(error.message) }
   }
 
   /// The store below a directory and its service under the exclusive lock, checked with the root key before anything is done.
@@ -171,10 +162,9 @@ enum AdminClient {
     do {
       let store = try SQLiteStore(directory: directory, allowsNetworkFileSystem: configuration.allowsNetworkFilesystem.value)
       do {
-        let wireKeyFiles = WireKeyFiles(path: configuration.wireKeyFile.value)
         let service = try Service(
           store: store, root: files.map { try Service.rootKey(of: store, usual: root, $0) } ?? root, wire: try wireRing(configuration),
-          options: Service.Options(wireKeyFiles: wireKeyFiles, rootKeyFiles: files), now: Moment.milliseconds)
+          options: Service.Options(wireKeyFiles: configuration.wireKeyFiles, rootKeyFiles: files), now: Moment.milliseconds)
         return (service, store)
       } catch {
         store.close()
@@ -201,10 +191,7 @@ enum AdminClient {
 
   /// Without its file, as beside a restored copy, what needs no token is still done.
   private static func wireRing(_ configuration: Configuration) throws -> WireRing {
-    do throws(KeyFile.Failure) {
-      return try WireKeyFiles(path: configuration.wireKeyFile.value).ring(
-        given: configuration.wireKey.given, retired: configuration.retiredWireKeys)
-    } catch {
+    do throws(KeyFile.Failure) { return try configuration.wireRing } catch {
       guard case .missing = error else { throw error }
       return WireRing(primary: nil, retired: [])
     }

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Configuration
+internal import ConfiguredKeys
 internal import Glibc
 internal import HTTPMessages
 internal import KeyRing
@@ -112,6 +113,6 @@ struct ExportedFile {
     guard hasFile || configuration.rootKeyCommand != nil else { return nil }
     let root = try AdminClient.rootKey(configuration)
     guard let id, id != root.id else { return root }
-    return try? RootKeySource.file(AdminClient.rootKeyFiles(configuration).retiredPath(id)).read()
+    return try? RootKeySource.file(configuration.rootKeyFiles.retiredPath(id)).read()
   }
 }

@@ -1,5 +1,6 @@
 internal import AdminAPI
 internal import Configuration
+internal import ConfiguredKeys
 internal import EventLog
 internal import FastCGIClient
 internal import Gateway
@@ -109,31 +110,20 @@ struct Server {
 
   /// A function of its own: beside the service's, no copy of the root key outlives it.
   private func service(of store: SQLiteStore) throws -> Service {
-    let source = try RootKeySource(
-      file: configuration.rootKeyFile.value, isNamed: configuration.rootKeyFile.origin != .standard,
-      command: configuration.rootKeyCommand?.value)
+    let source = try configuration.rootKeySource
     let usual = try source.read()
-    let root = try Service.rootKey(of: store, usual: usual, rootKeyFiles)
-    if root.id != usual.id, !configuration.managesRootKeyFile { log.write(.warning(.rootKeyNotMoved(path: rootKeyFiles.next))) }
-    return try Service(store: store, root: root, wire: try wireRing(), options: options(source), now: Clock.milliseconds)
-  }
-
-  private var rootKeyFiles: RootKeyFiles {
-    RootKeyFiles(
-      file: configuration.rootKeyFile.value, isOurs: configuration.managesRootKeyFile, keys: configuration.directory.value + "/keys")
-  }
-
-  private func wireRing() throws -> WireRing {
-    try WireKeyFiles(path: configuration.wireKeyFile.value).ring(
-      given: configuration.wireKey.given, retired: configuration.retiredWireKeys)
+    let files = configuration.rootKeyFiles
+    let root = try Service.rootKey(of: store, usual: usual, files)
+    if root.id != usual.id, !configuration.managesRootKeyFile { log.write(.warning(.rootKeyNotMoved(path: files.next))) }
+    return try Service(store: store, root: root, wire: try configuration.wireRing, options: options(source), now: Clock.milliseconds)
   }
 
   private func options(_ source: RootKeySource) -> Service.Options {
     Service.Options(
       environmentKeys: configuration.sessionKeys, isOpen: configuration.isInsecureOpen.value,
       exposureAudit: configuration.auditExposures.value == .batched ? .batched : .beforeReply,
-      wireKeyFiles: WireKeyFiles(path: configuration.wireKeyFile.value), rootKeyFiles: rootKeyFiles,
-      rootKeySource: source, conversationLife: Int64(configuration.agentServer.conversationMinutes.value) * 60_000,
+      wireKeyFiles: configuration.wireKeyFiles, rootKeyFiles: configuration.rootKeyFiles, rootKeySource: source,
+      conversationLife: Int64(configuration.agentServer.conversationMinutes.value) * 60_000,
       onCanary: { [log] in log.note(CanaryEvent($0)) },
       onSealing: { [log] in log.write(Event($0)) })
   }

@@ -26,6 +26,7 @@ ALLOWED = {
     "Responder": {"CFastCGI", "CShim", "Ciphers", "HTTPMessages", "SecretMemory", "Threads"},
     "SocketRelay": {"CShim", "Ciphers", "HTTPMessages", "Responder", "SecretMemory", "StrictJSON", "Threads"},
     "Configuration": {"SecretMemory", "StrictJSON"},
+    "ConfiguredKeys": {"Configuration", "KeyRing"},
     "Diagnosis": set(),
     "EventLog": {"CShim", "Configuration", "Model", "StrictJSON", "Threads"},
     "EnvironmentFiles": {"SecretMemory", "StrictJSON"},
