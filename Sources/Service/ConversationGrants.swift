@@ -198,12 +198,8 @@ extension Service {
     var changes = [RowChange(deleted: RowChange.document(row.collection, row.name))]
     _ = try transaction.deleteDocument(tenant: row.tenant, collection: row.collection, name: row.name)
     let keyID = String(row.name.drop { $0 != "/" }.dropFirst())
-    guard var key = try transaction.apiKey(keyID), key.revokedAt == nil else { return changes }
-    guard try vault.verify(key) else { throw ServiceError.unreadable }
-    key.revokedAt = now()
-    key.mac = try vault.mac(of: key)
-    try transaction.update(key)
-    changes.append(RowChange(key))
+    guard let key = try transaction.apiKey(keyID), key.revokedAt == nil else { return changes }
+    changes.append(RowChange(try revoke(vault.verified(key), in: transaction)))
     return changes
   }
 }

@@ -85,18 +85,24 @@ extension Service {
   ) {
     write(
       { transaction in
-        guard var row = try transaction.apiKey(id) else { throw ServiceError.notFound }
-        guard try self.vault.verify(row) else { throw ServiceError.unreadable }
+        guard let row = try transaction.apiKey(id).map(self.vault.verified) else { throw ServiceError.notFound }
         // Keys of admins are the owners' alone.
         if row.kind == APIKeyKind.admin.rawValue, principal.role != .owner { throw ServiceError.forbidden(.write) }
         if row.revokedAt != nil { return row }
-        row.revokedAt = self.now()
-        row.mac = try self.vault.mac(of: row)
-        try transaction.update(row)
-        let event = AuditEvent("key.revoke", subject: id, rows: [RowChange(row)])
+        let revoked = try self.revoke(row, in: transaction)
+        let event = AuditEvent("key.revoke", subject: id, rows: [RowChange(revoked)])
         try self.record(event, by: principal.acting(in: row.tenant), requestID: requestID, in: transaction)
-        return row
+        return revoked
       }, completion: completion)
+  }
+
+  /// Ends a key in a transaction that records it. The row was proven.
+  func revoke(_ row: APIKeyRow, in transaction: any StoreTransaction) throws -> APIKeyRow {
+    var row = row
+    row.revokedAt = now()
+    row = try vault.signed(row)
+    try transaction.update(row)
+    return row
   }
 }
 

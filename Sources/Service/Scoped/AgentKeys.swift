@@ -125,16 +125,14 @@ extension Service {
     _ id: String, by caller: AgentCaller, _ origin: RequestOrigin, completion: @escaping @Sendable (Result<Void, ScopedFailure>) -> Void
   ) {
     scopedWrite(by: caller.principal, origin) { transaction in
-      guard var row = try transaction.apiKey(Self.bareKeyID(id)), row.kind == APIKeyKind.child.rawValue, row.tenant == caller.tenant,
+      guard let row = try transaction.apiKey(Self.bareKeyID(id)).map(self.vault.verified), row.kind == APIKeyKind.child.rawValue,
+        row.tenant == caller.tenant,
         row.agent?.agent == caller.agentID, !caller.isChild || row.id == caller.keyID
       else { throw ScopedFailure(code: .notFound) }
-      guard try self.vault.verify(row) else { throw ServiceError.unreadable }
       guard row.revokedAt == nil else { return }
-      row.revokedAt = self.now()
-      row.mac = try self.vault.mac(of: row)
-      try transaction.update(row)
+      let revoked = try self.revoke(row, in: transaction)
       try self.record(
-        AuditEvent("token.revoked", subject: "key_" + row.id, details: AuditDetails(origin).text, rows: [RowChange(row)]),
+        AuditEvent("token.revoked", subject: "key_" + row.id, details: AuditDetails(origin).text, rows: [RowChange(revoked)]),
         by: caller.principal,
         requestID: origin.id, in: transaction)
     } completion: {

@@ -36,7 +36,7 @@ extension StructureTransaction {
     var last = ""
     while true {
       let keys = try store.apiKeys(tenant: tenant, agent: id, after: last, limit: 500)
-      for key in keys where key.revokedAt == nil { gone.append(RowChange(try end(key))) }
+      for key in keys where key.revokedAt == nil { gone.append(RowChange(try service.revoke(service.vault.verified(key), in: store))) }
       guard keys.count == 500, let end = keys.last else { break }
       last = end.id
     }

@@ -50,18 +50,9 @@ extension StructureTransaction {
   package func revokeKey(_ key: String, agent id: String) throws -> AgentKeyView {
     let row = try self.key(key, agent: id)
     guard row.revokedAt == nil else { return try service.view(row, in: store) }
-    let ended = try end(row)
+    let ended = try service.revoke(row, in: store)
     try record("key.revoke", "key_" + row.id, rows: [RowChange(ended)])
     return try service.view(ended, in: store)
-  }
-
-  func end(_ row: APIKeyRow) throws -> APIKeyRow {
-    guard try service.vault.verify(row) else { throw ServiceError.unreadable }
-    var row = row
-    row.revokedAt = now
-    row.mac = try service.vault.mac(of: row)
-    try store.update(row)
-    return row
   }
 
   func key(_ key: String, agent id: String) throws -> APIKeyRow {
