@@ -190,7 +190,7 @@ import Threads
     tenant.activeKEKVersion = 3
     key.wrapsReserved = 20
     let (undone, undoneKey) = (tenant, key)
-    let isReady = Locked(false)
+    let (begun, isReady) = (OneTimeEvent(), OneTimeEvent())
     let seen = Locked<[[Int64?]]>([])
     let look: @Sendable (any StoreTransaction) throws -> Void = { transaction in
       let row = try transaction.tenant("t1").map { Int64($0.activeKEKVersion) }
@@ -213,10 +213,15 @@ import Threads
       },
       look,
     ]
-    // The first body holds the writer until the others wait: they are one batch.
-    store.write({ _ in while !isReady.withLock({ $0 }) { usleep(100) } }, completion: { _ in })
+    // The first body holds the writer, alone, until the others wait: they are one batch.
+    store.write(
+      { _ in
+        begun.signal()
+        isReady.wait()
+      }, completion: { _ in })
+    begun.wait()
     for body in bodies { store.write(body, completion: { _ in }) }
-    isReady.withLock { $0 = true }
+    isReady.signal()
     try store.perform { _ in }
     // A batch that was undone ran before: what counts is what the last run of each body saw.
     #expect(seen.withLock { $0.suffix(5) } == [[1, 0], [2, 10], [2, 10], [3, 20], [2, 10]])
