@@ -8,7 +8,7 @@ internal import Glibc
 
   /// - Parameter waits: whether to block until the other process lets go.
   init(path: String, waits: Bool) throws(StoreError) {
-    descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
     guard descriptor >= 0 else { throw .unavailable(errno == ENOSPC ? .diskFull : .readOnly) }
     var result = flock(descriptor, waits ? LOCK_EX : LOCK_EX | LOCK_NB)
     while result != 0, errno == EINTR, waits { result = flock(descriptor, LOCK_EX) }
@@ -17,6 +17,8 @@ internal import Glibc
       close(descriptor)
       throw code == EWOULDBLOCK ? .locked : .unavailable(.ioError)
     }
+    // Last of all: of an object that has everything, a throwing init runs deinit, which would close what another thread has opened since.
+    self.descriptor = descriptor
   }
 
   deinit { close(descriptor) }

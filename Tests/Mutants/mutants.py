@@ -31,6 +31,9 @@ class Mutant:
 TABLE = [
     Mutant("a version of a tenant's key is disabled while rows are under it", "Service/TenantKeys/KEKDisabling.swift",
            "if let count = rows[version] {", "if let count = rows[version], count < 0 {", unit="RewrappingTests/whatIsDamagedStaysBehindAlone"),
+    Mutant("a lock that is refused is closed twice", "Store/StoreLock.swift",
+           "      close(descriptor)\n      throw code", "      self.descriptor = descriptor\n      close(descriptor)\n      throw code",
+           unit="StoreDirectoryTests/aRefusedLockClosesNothingOfOthers"),
     Mutant("a version is disabled while its data keys may be stored", "Service/TenantKeys/KEKDisabling.swift",
            "end > self.now() {", "end < 0 {", unit="RewrappingTests/aVersionEndsOnceNothingMayNeedIt"),
     Mutant("the key of a disabled version stays", "Service/TenantKeys/KEKDisabling.swift",

@@ -137,4 +137,24 @@ import Threads
     #expect(throws: StoreError.locked) { try SQLiteStore(directory: directory.path + "/store") }
     withExtendedLifetime(lock) {}
   }
+
+  /// A lock that is refused closes what it has opened, and that once: by then the number may be of another thread's file.
+  @Test func aRefusedLockClosesNothingOfOthers() throws {
+    try make("store", holding: 1)
+    let lock = try StoreLock.take(directory.path + "/store")
+    let (end, done) = (OneTimeEvent(), OneTimeEvent())
+    let lost = Locked(0)
+    PlainThread.start(named: "opens") {
+      while !end.wait(atMost: 0) {
+        let descriptor = unsafe open("/dev/null", O_RDONLY | O_CLOEXEC)
+        if close(descriptor) != 0 { lost.withLock { $0 += 1 } }
+      }
+      done.signal()
+    }
+    for _ in 0..<20_000 { #expect(throws: StoreError.locked) { try StoreLock.take(directory.path + "/store") } }
+    end.signal()
+    done.wait()
+    #expect(lost.withLock { $0 } == 0)
+    withExtendedLifetime(lock) {}
+  }
 }
