@@ -71,11 +71,11 @@ package final class QueuedLog: Sendable {
   /// Lines that were not written since the start.
   package var leftOut: UInt64 { state.withLock { $0.leftOutBefore + $0.leftOut } }
 
-  /// Writes what waits and ends, or gives up after `milliseconds`.
-  package func close(within milliseconds: Int64) {
+  /// Writes what waits and ends, or gives up after `milliseconds`: false, and the thread may write still.
+  @discardableResult package func close(within milliseconds: Int64) -> Bool {
     state.withLock { $0.isClosed = true }
     ring()
-    _ = ended.wait(atMost: milliseconds)
+    return ended.wait(atMost: milliseconds)
   }
 
   private func ring() {
