@@ -95,13 +95,18 @@ package final class AdminAPI {
       desk.caller = principal
       return principal
     }
-    guard let token = request.bearerToken else { throw .service(.unauthenticated) }
+    guard let token = request.bearerToken else { throw unauthenticated(request) }
     do throws(ServiceError) { return try desk.authenticateAdmin(token) } catch {
-      guard case .unauthenticated = error, try served({ () throws(ServiceError) in try desk.isOtherKind(token) }) else {
-        throw .service(error)
-      }
+      guard case .unauthenticated = error else { throw .service(error) }
+      guard try served({ () throws(ServiceError) in try desk.isOtherKind(token) }) else { throw unauthenticated(request) }
       throw .refused(Refusal(.wrongKeyKind))
     }
+  }
+
+  /// The refusal of a credential, which counts against its address as an agent's does.
+  private func unauthenticated(_ request: Request) -> AdminFailure {
+    let verdict = desk.service.limiter.noteFailure(from: request.peer.address, now: desk.service.now())
+    return verdict.map { .failsTooOften(retryAfter: $0.retryAfter) } ?? .service(.unauthenticated)
   }
 
   private func answer(_ route: AdminRoute, _ parameters: [String], _ request: Request, _ principal: Principal) throws(AdminFailure)

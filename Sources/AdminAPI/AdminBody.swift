@@ -50,10 +50,10 @@ enum AdminBody {
     }
   }
 
-  /// A head noted earlier, to compare a chain with; nil without a body.
+  /// A head noted earlier, to compare a chain with; nil without one.
   static func head(_ request: Request) throws(AdminFailure) -> AuditHead? {
-    guard !request.body.isEmpty else { return nil }
-    guard let head = try object(request, members: ["head"])["head"]?.object, head.count == 2,
+    guard !request.body.isEmpty, let head = try object(request, members: ["head"])["head"] else { return nil }
+    guard let head = head.object, head.count == 2,
       let sequence = head["sequence"]?.number?.int64,
       sequence >= 0, let text = head["hash"]?.string, let hash = hash(text)
     else { throw .invalid("head must hold a sequence and a hash of 64 hexadecimal digits.") }

@@ -164,7 +164,7 @@ extension AdminAPI {
     do throws(ScopedFailure) {
       claim = try IdempotencyClaim(
         request[.idempotencyKey], by: principal.actor.rawValue + principal.keyID, request.method.rawValue,
-        request.target.rawPath + "?" + request.target.rawQuery, body: request.body)
+        path: request.target.rawPath, query: request.target.rawQuery, body: request.body)
     } catch { return .now(Self.response(.failure(.refused(error.refusal)), request, at: service.now())) }
     return .later { send in
       service.structure(of: tenant, by: principal, origin, once: claim) { change in
@@ -172,11 +172,18 @@ extension AdminAPI {
         return StoredAnswer(status: statusOf?(data) ?? status, body: Self.answer(data, request, at: service.now()))
       } completion: { result in
         let response = result.map { answer in
-          Response(status: Status(answer.status), contentType: "application/json", body: .bytes(answer.body))
+          Response(
+            status: Status(answer.status), contentType: "application/json", headers: Self.warning(answer.warning), body: .bytes(answer.body)
+          )
         }
         send(Self.response(response.mapError { .refused($0.refusal) }, request, at: service.now()))
       }
     }
+  }
+
+  private static func warning(_ quotas: String?) -> [(name: StaticString, value: String)] {
+    guard let quotas else { return [] }
+    return [("X-Quota-Warning", quotas)]
   }
 
   /// Takes something with an id out of the structure; `?cascade=true` takes what hangs on it too.
@@ -198,9 +205,16 @@ extension AdminAPI {
     let service = desk.service
     let origin = RequestOrigin(id: request.id, address: request.peer.address)
     return .later { send in
-      service.structure(of: tenant, by: principal, origin, body) { result in
+      service.structure(of: tenant, by: principal, origin) { change in
+        (key: try body(change), warning: change.quotas.warning)
+      } completion: { result in
         let now = service.now()
-        send(Self.response(result.map { $0.response(request, at: now) }.mapError { .refused($0.refusal) }, request, at: now))
+        let response = result.map { made in
+          var response = made.key.response(request, at: now)
+          response.headers += Self.warning(made.warning)
+          return response
+        }
+        send(Self.response(response.mapError { .refused($0.refusal) }, request, at: now))
       }
     }
   }

@@ -145,17 +145,18 @@ struct Body {
   // MARK: - Data keys
 
   /// The field that a data key is for.
-  func dataKeyAction(_ name: StaticString, needs capability: Capabilities) throws(ScopedFailure) -> ScopedAction {
+  /// What a data key is asked for, when the caller may have it: access first, then the rules for names.
+  func dataKeyAction(_ name: StaticString, needs capability: Capabilities, by call: Call) throws(ScopedFailure) -> ScopedAction {
     guard let kind = object["scope"]?.string.flatMap({ ScopeKind(rawValue: $0.text) }) else {
       throw ScopedFailure(.invalid("/scope", "org, team, project or agent"))
     }
     guard let id = object["scopeId"]?.string?.text, Scope.isID(id) else { throw ScopedFailure(.invalid("/scopeId", "an id")) }
-    guard let secret = object["secretId"]?.string?.text, ScopedNames.isSecretID(secret) else {
-      throw ScopedFailure(.invalid("/secretId", "a secret id"))
-    }
-    guard let field = object["fieldKey"]?.string?.text, ScopedNames.isFieldKey(field) else {
-      throw ScopedFailure(.invalid("/fieldKey", "a field key"))
-    }
-    return ScopedAction(name, needs: capability, on: Scope(kind, id), secret: secret, field: field)
+    let secret = object["secretId"]?.string.map(\.text).flatMap { ScopedNames.isSecretID($0) ? $0 : nil }
+    let field = object["fieldKey"]?.string.map(\.text).flatMap { ScopedNames.isFieldKey($0) ? $0 : nil }
+    let action = ScopedAction(name, needs: capability, on: Scope(kind, id), secret: secret ?? "", field: field ?? "")
+    try call.caller.demand(action, call.origin)
+    guard secret != nil else { throw ScopedFailure(.invalid("/secretId", "a secret id")) }
+    guard field != nil else { throw ScopedFailure(.invalid("/fieldKey", "a field key")) }
+    return action
   }
 }

@@ -39,7 +39,7 @@ extension Call {
 
   func claim() throws(ScopedFailure) -> IdempotencyClaim? {
     try IdempotencyClaim(
-      request[.idempotencyKey], by: caller.keyID, request.method.rawValue, request.target.rawPath + "?" + request.target.rawQuery,
+      request[.idempotencyKey], by: caller.keyID, request.method.rawValue, path: request.target.rawPath, query: request.target.rawQuery,
       body: request.body)
   }
 }

@@ -8,8 +8,7 @@ internal import StrictJSON
 // One-time data keys (scoped spec, sections 5.10 and 5.11). An Idempotency-Key is ignored: nothing with a key is kept.
 extension ScopedAPI {
   func generateDataKey(_ call: Call) throws(ScopedFailure) -> Answer {
-    let action = try Body(call.request).dataKeyAction("data_key.generated", needs: .write)
-    try call.caller.demand(action, call.origin)
+    let action = try Body(call.request).dataKeyAction("data_key.generated", needs: .write, by: call)
     let service = service
     return .later { send in
       service.mintDataKey(action, by: call.caller, call.origin) { result in
@@ -42,14 +41,13 @@ extension ScopedAPI {
 
   func decryptDataKey(_ call: Call) throws(ScopedFailure) -> Answer {
     let body = try Body(call.request)
-    let action = try body.dataKeyAction("data_key.decrypted", needs: .decrypt)
+    let action = try body.dataKeyAction("data_key.decrypted", needs: .decrypt, by: call)
     guard let text = body.object["dataKeyCiphertext"]?.string else {
       throw ScopedFailure(.invalid("/dataKeyCiphertext", "a text"))
     }
     guard let bytes = WireText.decodeBase64(text.utf8) else {
       throw ScopedFailure(.envelope(.invalidBase64, "/dataKeyCiphertext", "canonical padded base64"))
     }
-    try call.caller.demand(action, call.origin)
     let exposure = try desk.decryptDataKey(bytes, action, for: call.caller, call.origin)
     var writer = JSONWriter(reserving: 512)
     writer.appendRaw("{\"data\":{\"plaintextKey\":")

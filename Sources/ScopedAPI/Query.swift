@@ -54,11 +54,11 @@ struct Query {
   /// The list's place to go on at; nil = its beginning.
   func cursor(_ question: [String], _ service: Service) throws(ScopedFailure) -> String? {
     guard let text = try one("cursor") else { return nil }
-    guard let cursor = Cursor(text, question, service) else {
-      throw invalid("cursor", "the cursor of an earlier answer to the same question")
-    }
+    guard let cursor = Cursor(text, question, service) else { throw refusedCursor }
     return cursor.position
   }
+
+  var refusedCursor: ScopedFailure { invalid("cursor", "the cursor of an earlier answer to the same question") }
 
   /// Everything that makes the answer what it is: the place in the list aside.
   func question(_ call: Call) -> [String] {

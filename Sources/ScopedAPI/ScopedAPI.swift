@@ -36,6 +36,7 @@ package final class ScopedAPI {
     lastPattern = router.pattern(of: request.target)
     switch router.match(request.target, request.method, at: lastPattern) {
     case .notFound, .trailingSlash: throw ScopedFailure(code: .notFound)
+    case .methodNotAllowed where !namesKnownScope(request.target): throw ScopedFailure(code: .notFound)
     case .methodNotAllowed(let allow):
       let allow = [("Allow" as StaticString, allow + ", OPTIONS")]
       if request.method == .options { return .now(Response(status: Status(204), headers: allow)) }
@@ -50,6 +51,12 @@ package final class ScopedAPI {
     }
   }
 
+  /// False where the matched pattern begins with a scope and the path with another word.
+  private func namesKnownScope(_ target: RequestTarget) -> Bool {
+    guard let lastPattern, Self.patterns[lastPattern].hasPrefix("/agent/secrets/{scope}/") else { return true }
+    return ScopeKind(rawValue: String(decoding: target.segments[2], as: UTF8.self)) != nil
+  }
+
   private func keyed(_ route: ScopedRoute, _ parameters: [String], _ request: Request) throws(ScopedFailure) -> Answer {
     let caller: AgentCaller
     do throws(ScopedFailure) {
@@ -58,8 +65,10 @@ package final class ScopedAPI {
     } catch { return .now(failedCredential(error, request)) }
     desk.caller = caller.principal
     service.noteUse(of: caller)
-    let decoration = Decoration(caller, verdict: route.rateClass.map { service.limiter.take($0, for: caller, now: service.now()) })
-    guard decoration.verdict?.isAllowed != false else {
+    let now = service.now()
+    let verdict = route.rateClass.map { service.limiter.take($0, for: caller, now: now) } ?? service.limiter.shown(to: caller, now: now)
+    let decoration = Decoration(caller, verdict)
+    guard verdict.isAllowed else {
       return .now(decoration.apply(to: Failure.response(Refusal(.rateLimited), request, at: service.now())))
     }
     let call = Call(caller: caller, request: request, parameters: parameters)
@@ -164,23 +173,21 @@ final class Call: Sendable {
 
 /// What every answer to an agent's key carries.
 struct Decoration: Sendable {
-  let verdict: RateVerdict?
+  let verdict: RateVerdict
   private let endsAt: String?
 
-  init(_ caller: AgentCaller, verdict: RateVerdict?) {
+  init(_ caller: AgentCaller, _ verdict: RateVerdict) {
     self.verdict = verdict
     endsAt = caller.isRetiring ? caller.expiresAt.map(Wire.timeText) : nil
   }
 
   func apply(to response: Response) -> Response {
     var response = response
-    if let verdict {
-      response.headers += [
-        ("X-RateLimit-Limit", String(verdict.limit)), ("X-RateLimit-Remaining", String(verdict.remaining)),
-        ("X-RateLimit-Reset", String(verdict.reset)),
-      ]
-      if !verdict.isAllowed { response.headers.append(("Retry-After", String(verdict.retryAfter))) }
-    }
+    response.headers += [
+      ("X-RateLimit-Limit", String(verdict.limit)), ("X-RateLimit-Remaining", String(verdict.remaining)),
+      ("X-RateLimit-Reset", String(verdict.reset)),
+    ]
+    if !verdict.isAllowed { response.headers.append(("Retry-After", String(verdict.retryAfter))) }
     if let endsAt { response.headers += [("X-Key-Deprecated", "true"), ("X-Key-Expires-At", endsAt)] }
     return response
   }

@@ -7,14 +7,26 @@ internal import StrictJSON
 extension ScopedAPI {
   func scopes(_ call: Call) throws(ScopedFailure) -> Response {
     guard call.caller.grants.capabilities.contains(.list) else { throw ScopedFailure(.lacks("secrets:list")) }
-    let rows: [JSONValue] = call.caller.access.grants.map { grant in
+    let query = try Query(call.request.target.rawQuery)
+    let question = query.question(call)
+    var grants = call.caller.access.grants[...]
+    if let last = try query.cursor(question, service) {
+      // The agent may have lost the place meanwhile.
+      guard let index = grants.firstIndex(where: { Self.position(of: $0) == last }) else { throw query.refusedCursor }
+      grants = grants[(index + 1)...]
+    }
+    let shown = grants.prefix(try query.limit() ?? grants.count)
+    let cursor = shown.count < grants.count ? shown.last.flatMap { Cursor(Self.position(of: $0)).text(question, service) } : nil
+    let rows: [JSONValue] = shown.map { grant in
       [
         "scope": Wire.text(grant.scope.kind.rawValue), "scopeId": Wire.text(grant.scope.id), "name": Wire.text(grant.name),
         "role": Wire.text(grant.role.rawValue), "via": Wire.text(grant.via),
       ]
     }
-    return Wire.page(rows, cursor: nil, call.request, at: service.now())
+    return Wire.page(rows, cursor: cursor, call.request, at: service.now())
   }
+
+  private static func position(of grant: Grant) -> String { "\(grant.scope.kind.rawValue)/\(grant.scope.id)" }
 
   func list(_ call: Call) throws(ScopedFailure) -> Response {
     let action = try call.allowed("secrets.listed", .list)
@@ -97,7 +109,7 @@ extension ScopedAPI {
     data["changed"] = .bool(result.isChanged)
     data["revision"] = Wire.number(result.view.revision)
     data["aggregate"] = .object(Wire.aggregate(result.view))
-    return StoredAnswer(tag: result.view.tag, body: Wire.body(.object(data), call.request, at: now), warning: result.warning)
+    return StoredAnswer(tag: result.view.tag, body: Wire.body(.object(data), call.request, at: now))
   }
 
   func deleteSecret(_ call: Call) throws(ScopedFailure) -> Answer {

@@ -31,8 +31,9 @@ package enum EntityTagCondition: Sendable, Equatable {
 package func entityTag(of version: UInt64) -> String { "\"\(version)\"" }
 
 extension Service {
-  func check(_ condition: EntityTagCondition?, version: UInt64?) throws(ServiceError) {
+  /// - Parameter tag: of what is stored; nil when nothing is.
+  func check(_ condition: EntityTagCondition?, _ tag: String?) throws(ServiceError) {
     guard let condition else { return }
-    guard condition.matches(version.map { Array(entityTag(of: $0).utf8) }) else { throw .preconditionFailed }
+    guard condition.matches(tag.map { Array($0.utf8) }) else { throw .preconditionFailed }
   }
 }

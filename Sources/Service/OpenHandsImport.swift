@@ -32,15 +32,7 @@ extension Service {
     completion: @escaping @Sendable (Result<ImportReport, ServiceError>) -> Void
   ) {
     let rings = keys.map { WireRing(primary: $0) } + [wire]
-    @Sendable func opening(_ text: JSONString) -> TokenOpening {
-      guard text.utf8.starts(with: "gAAAAA".utf8) else { return .notAToken }
-      for ring in rings {
-        if let opened = ring.open(text.utf8) {
-          return .opened(opened.withBytes { bytes in JSONString(utf8: unsafe bytes.withUnsafeBytes { unsafe Array($0) }) })
-        }
-      }
-      return .doesNotOpen
-    }
+    @Sendable func opening(_ text: JSONString) -> TokenOpening { TokenOpening(of: text, by: rings) }
     let first = OpenHandsFolder(bundle, opening: opening, now: time)
     let folder =
       first.unopened.isEmpty || !skipsUnopened

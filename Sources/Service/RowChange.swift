@@ -80,14 +80,24 @@ extension APIKeyRow {
 }
 
 extension AuditEvent {
-  /// `details` with the rows as its last member: `"rows":{PLACE:[INCARNATION,VERSION]}`, null for a row that is gone.
+  /// `details` with the rows among its members, in their order (RFC 8785): `"rows":{PLACE:[INCARNATION,VERSION]}`, null for a row
+  /// that is gone.
   var storedDetails: String {
     guard !rows.isEmpty else { return details }
     let members = rows.map { change in
       Self.quoted(change.place) + ":" + (change.state.map { "[\($0.incarnation),\($0.version)]" } ?? "null")
     }
-    let start = details.isEmpty || details == "{}" ? "{" : details.dropLast() + ","
-    return start + "\"rows\":{" + members.joined(separator: ",") + "}}"
+    let text = "\"rows\":{" + members.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }.joined(separator: ",") + "}"
+    if details.isEmpty || details == "{}" { return "{" + text + "}" }
+    let known = (try? JSONValue.parse(Array(details.utf8), limits: Self.detailLimits).object)?.members ?? []
+    guard let next = known.first(where: { "rows".utf8.lexicographicallyPrecedes($0.name.utf8) }) else {
+      return details.dropLast() + "," + text + "}"
+    }
+    let (before, behind) = (known.prefix { $0.name != next.name }, known.drop { $0.name != next.name })
+    func object(_ members: ArraySlice<JSONObject.Member>) -> String {
+      String(decoding: JSONValue.object(JSONObject(uniqueMembers: Array(members))).serialized(), as: UTF8.self)
+    }
+    return (before.isEmpty ? "{" : object(before).dropLast() + ",") + text + "," + object(behind).dropFirst()
   }
 
   /// As JSON; hardly a place has anything to escape.

@@ -3,11 +3,22 @@ package import Model
 package import SecretMemory
 internal import Store
 
-/// Name and description of a custom secret, with the version its ETag is made of.
+/// Name and description of a custom secret.
 package struct SecretSummary: Sendable, Equatable {
   package let name: String
   package let description: String?
-  package let version: UInt64
+  /// With its quotes. A secret that is made again under its name has other tags than before.
+  package let tag: String
+
+  init(_ row: SecretRow) {
+    name = row.name
+    description = row.description
+    tag = row.tag
+  }
+}
+
+extension SecretRow {
+  fileprivate var tag: String { "\"\(version)-\(incarnation)\"" }
 }
 
 /// Something a caller may see only once `event` is in the audit chain.
@@ -47,8 +58,8 @@ extension Desk {
       let rows: [SecretRow]
       do { rows = try reader.secrets(tenant: principal.tenant, after: position, limit: 500) } catch { throw ServiceError(error) }
       for row in rows {
-        try service.vault.keys(tenant: row.tenant, version: row.kekVersion, in: reader).verify(row)
-        summaries.append(SecretSummary(name: row.name, description: row.description, version: row.version))
+        let row = try service.verified(row, in: reader)
+        summaries.append(SecretSummary(row))
         position = row.position
       }
       if rows.count < 500 { return summaries }
@@ -76,14 +87,15 @@ extension Service {
   ) {
     write(
       { transaction in
-        let stored = try transaction.secret(tenant: principal.tenant, name: change.name.text)
-        try self.check(ifMatch, version: stored?.version)
+        // Proven before what stays of it gets a new MAC.
+        let stored = try transaction.secret(tenant: principal.tenant, name: change.name.text).map { try self.verified($0, in: transaction) }
+        try self.check(ifMatch, stored?.tag)
         let row = try self.updated(stored, by: change, tenant: principal.tenant, in: transaction)
         try transaction.put(row)
         let event = AuditEvent(
           stored == nil ? "secret.create" : "secret.update", subject: row.name, revision: row.version, rows: [RowChange(row)])
         try self.record(event, by: principal, requestID: requestID, in: transaction)
-        return SecretSummary(name: row.name, description: row.description, version: row.version)
+        return SecretSummary(row)
       }, completion: completion)
   }
 
@@ -95,7 +107,7 @@ extension Service {
     write(
       { transaction in
         guard let stored = try transaction.secret(tenant: principal.tenant, name: name.text) else { throw ServiceError.notFound }
-        try self.check(ifMatch, version: stored.version)
+        try self.check(ifMatch, stored.tag)
         _ = try transaction.deleteSecret(tenant: principal.tenant, name: name.text)
         var event = AuditEvent(
           "secret.delete", subject: name.text, revision: stored.version, rows: [RowChange(deleted: RowChange.secret(name.text))])
@@ -105,6 +117,12 @@ extension Service {
         }
         try self.record(event, by: principal, requestID: requestID, in: transaction)
       }, completion: completion)
+  }
+
+  /// Checks the row's MAC.
+  func verified(_ row: SecretRow, in store: any StoreReading) throws(ServiceError) -> SecretRow {
+    try vault.keys(tenant: row.tenant, version: row.kekVersion, in: store).verify(row)
+    return row
   }
 
   /// The row after `change`: a new version sealed under the tenant's active keys, in its old place in the order.

@@ -51,7 +51,7 @@ extension Service {
     write(
       { transaction in
         let stored = try transaction.document(tenant: principal.tenant, collection: Self.settingsCollection, name: Self.settingsName)
-        try self.check(ifMatch, version: stored?.version ?? 0)
+        try self.check(ifMatch, entityTag(of: stored?.version ?? 0))
         let rendered = try change(try self.document(of: stored, tenant: principal.tenant, in: transaction), transaction).rendered()
         var event = event
         let row = try self.store(rendered, after: stored, tenant: principal.tenant, in: transaction)
@@ -92,10 +92,19 @@ extension Service {
   }
 
   /// What a text that came in is: an opened token, a token that does not open, or itself.
-  func opened(_ text: JSONString) -> TokenOpening {
-    guard text.utf8.starts(with: "gAAAAA".utf8) else { return .notAToken }
-    guard let opened = wire.open(text.utf8) else { return .doesNotOpen }
-    return .opened(opened.withBytes { bytes in JSONString(utf8: unsafe bytes.withUnsafeBytes { unsafe Array($0) }) })
+  func opened(_ text: JSONString) -> TokenOpening { TokenOpening(of: text, by: [wire]) }
+}
+
+extension TokenOpening {
+  /// By the first ring that has a key for it. Bytes that are no text were sealed by nobody who speaks this dialect: they do not open.
+  init(of text: JSONString, by rings: [WireRing]) {
+    guard text.utf8.starts(with: "gAAAAA".utf8) else {
+      self = .notAToken
+      return
+    }
+    let opened = rings.lazy.compactMap { $0.open(text.utf8) }.first
+    let bytes = opened.map { $0.withBytes { bytes in unsafe bytes.withUnsafeBytes { unsafe Array($0) } } }
+    self = bytes.flatMap { UTF8Sequence.isValid($0) ? .opened(JSONString(utf8: $0)) : nil } ?? .doesNotOpen
   }
 }
 

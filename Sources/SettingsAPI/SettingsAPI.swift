@@ -275,7 +275,7 @@ package final class SettingsAPI {
         service.put(change, ifMatch: condition, for: principal, requestID: id) { result in
           send(
             result.map { summary in
-              Failure.body(.ok, SecretBody.json(summary), headers: [("ETag", entityTag(of: summary.version))])
+              Failure.body(.ok, SecretBody.json(summary), headers: [("ETag", summary.tag)])
             })
         }
       }

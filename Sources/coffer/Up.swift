@@ -35,10 +35,22 @@ struct Up: ParsableCommand {
   func run() throws {
     let environment = EnvironmentBlock.entries()
     EnvironmentBlock.scrub(Self.secretNames(environment))
-    var shown: ShownKeys?
     let directory = Folder.absolute(self.directory.path)
-    if !NewStore.exists(in: directory) { shown = try NewStore.make(in: directory) }
-    var files = NginxFiles(directory: directory, listener: try listener(directory), shared: try NginxFiles.shippedFiles())
+    // Before a store is made whose keys would be shown to nobody.
+    let shared = try NginxFiles.shippedFiles()
+    let shown = NewStore.exists(in: directory) ? nil : try NewStore.make(in: directory)
+    do { try serve(directory, shared, environment, shown) } catch {
+      // A start that failed must not take the keys with it: they are shown once. An exit is not a failure of the start.
+      if let shown, !(error is ExitCode) {
+        print(try shown.text(directory: directory))
+        fflush(nil)
+      }
+      throw error
+    }
+  }
+
+  private func serve(_ directory: String, _ shared: String, _ environment: [[UInt8]], _ shown: ShownKeys?) throws {
+    var files = NginxFiles(directory: directory, listener: try listener(directory), shared: shared)
     // Over plain HTTP the agent server reaches this very address; TLS with a self-signed certificate it would refuse.
     if agentServer != nil, http == nil { files.lookups = lookups }
     let main = try files.write()

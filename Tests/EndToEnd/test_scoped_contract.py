@@ -151,6 +151,8 @@ class TransportTests(ScopedTestCase):
         for path in ("/agent/nothing", "/agent/secrets/galaxy/x", agent.own + "/", agent.own + "/s/", "/agent/identity/whoami/"):
             with self.subTest(path=path):
                 self.refused(agent("GET", path), 404, "not_found")
+        for method in ("PUT", "POST", "OPTIONS"):
+            self.refused(agent(method, "/agent/secrets/galaxy/x"), 404, "not_found")
         answer = agent("POST", agent.own)
         self.refused(answer, 405, "method_not_allowed")
         self.assertEqual(set(answer.header("Allow").split(", ")), {"GET", "HEAD", "OPTIONS"})
@@ -413,6 +415,28 @@ class AccessTests(ScopedTestCase):
             self.refused(agent("POST", "/agent/secrets/" + route, body), 400, "validation_failed")
             body.update(scope="team", scopeId="team_none")
             self.refused(agent("POST", "/agent/secrets/" + route, body), 403, "scope_forbidden")
+            # Who may not reach a scope learns nothing of names.
+            self.refused(agent("POST", "/agent/secrets/" + route, {**body, "secretId": "-", "fieldKey": 1}), 403, "scope_forbidden")
+            for member in ("secretId", "fieldKey"):
+                body.update({"scope": "agent", "scopeId": agent.id, "secretId": "s", "fieldKey": "f", member: "-"})
+                self.refused(agent("POST", "/agent/secrets/" + route, body), 400, "validation_failed")
+
+    def test_scopes_have_pages(self):
+        world = self.world()
+        agent = world.agent()
+        for name in ("a", "b", "c"):
+            world.join(agent, "team", world.team(name), "reader")
+        whole = [row["scopeId"] for row in agent.data("GET", "/agent/secrets/scopes")]
+        self.assertEqual(len(whole), 5)
+        seen, cursor = [], ""
+        for _ in range(3):
+            answer = agent("GET", "/agent/secrets/scopes?limit=2" + cursor).json()
+            seen += [row["scopeId"] for row in answer["data"]]
+            self.assertEqual(answer["hasMore"], answer["cursor"] is not None)
+            cursor = "&cursor=%s" % answer["cursor"]
+        self.assertEqual((seen, cursor), (whole, "&cursor=None"))
+        for query in ("?limit=0", "?limit=201", "?cursor=nonsense"):
+            self.refused(agent("GET", "/agent/secrets/scopes" + query), 400, "validation_failed")
 
 
 class SecretTests(ScopedTestCase):
@@ -579,6 +603,9 @@ class SecretTests(ScopedTestCase):
         rolled = agent.data("POST", path + "/rollback", {"fieldVersion": 5})
         self.assertEqual(rolled["fieldVersion"], 9)
         self.assertEqual(agent.data("GET", path)["value"], "v5")
+        # Again: what is there already is not made again, and pushes no version out.
+        again = agent.data("POST", path + "/rollback", {"fieldVersion": 5})
+        self.assertEqual((again["changed"], again["fieldVersion"], again["revision"]), (False, 9, rolled["revision"]))
         self.refused(agent("POST", path + "/rollback", {"fieldVersion": 1}), 404, "version_not_found")
         for bad in ({"fieldVersion": True}, {"fieldVersion": 1.0}, {"fieldVersion": "5"}, {}):
             self.refused(agent("POST", path + "/rollback", bad), 400, "validation_failed")
@@ -586,7 +613,9 @@ class SecretTests(ScopedTestCase):
         agent.set_sealed(agent.own, "sealed", "f", b"first")
         agent.set_sealed(agent.own, "sealed", "f", b"second")
         self.assertEqual(agent.open(agent.own, "sealed", "f", "?version=1"), b"first")
-        agent.data("POST", agent.own + "/sealed/fields/f/rollback", {"fieldVersion": 1})
+        for changed in (True, False):
+            answer = agent.data("POST", agent.own + "/sealed/fields/f/rollback", {"fieldVersion": 1})
+            self.assertEqual((answer["changed"], answer["fieldVersion"]), (changed, 3))
         self.assertEqual(agent.open(agent.own, "sealed", "f"), b"first")
 
     def test_idempotency_keys(self):
@@ -598,12 +627,15 @@ class SecretTests(ScopedTestCase):
         self.assertEqual((again.status, again.json()["data"]), (first.status, first.json()["data"]))
         self.assertEqual(agent.data("GET", path)["aggregate"]["tags"], ["b"])
         self.refused(agent("PUT", path, {"tags": ["c"]}, key), 422, "idempotency_key_reused")
+        # What is asked for is the body and the query; the path alone is the place.
+        self.refused(agent("PUT", path + "?allowDowngrade=true", {"tags": ["a"]}, key), 422, "idempotency_key_reused")
         self.refused(agent("PUT", path, {}, {"Idempotency-Key": "x" * 129}), 400, "validation_failed")
         minted = [agent("POST", "/agent/secrets/generate-data-key", agent.binding(agent.own, "s", "f"), key).json()["data"] for _ in range(2)]
         self.assertNotEqual(minted[0]["plaintextKey"], minted[1]["plaintextKey"])
 
     def test_quotas(self):
-        agent = self.world(maxSecretsPerScope=2, maxFieldsPerSecret=2).agent()
+        world = self.world(maxSecretsPerScope=2, maxFieldsPerSecret=2)
+        agent = world.agent()
         agent.create(agent.own, "a")
         answer = agent("PUT", agent.own + "/b", {})
         self.assertTrue(answer.header("X-Quota-Warning"))
@@ -612,6 +644,32 @@ class SecretTests(ScopedTestCase):
         fields = [{"key": "f%d" % n, "sensitivity": "plaintext", "value": ""} for n in range(3)]
         agent.data("DELETE", agent.own + "/b")
         self.refused(agent("PUT", agent.own + "/d", {"fields": fields}), 409, "quota_exceeded")
+        self.assertEqual(agent("PUT", agent.own + "/d", {"fields": fields[:2]}).header("X-Quota-Warning"),
+                         "maxFieldsPerSecret 2/2, maxSecretsPerScope 2/2")  # fmt: skip
+        # A deleted one has no place to come back to while the scope is full.
+        self.refused(self.operator.raw("POST", "%s/secrets/agent/%s/b/restore" % (world.path, agent.id)), 409, "quota_exceeded")
+
+    def test_quotas_are_told_before_they_are_full(self):
+        world = self.world(maxFieldsPerSecret=5, maxTeams=5, maxProjects=5, maxAgents=5, maxKeysPerAgent=5)
+        agent = world.agent()
+        agent.create(agent.own, "s")
+
+        def told(ask, name):
+            self.assertEqual([ask(number).header("X-Quota-Warning") for number in range(5)],
+                             [None, None, None, name + " 4/5", name + " 5/5"])  # fmt: skip
+            self.refused(ask(5), 409, "quota_exceeded")
+
+        value = {"sensitivity": "plaintext", "value": ""}
+        told(lambda number: agent("PUT", agent.own + "/s/fields/f%d" % number, value), "maxFieldsPerSecret")
+        for kind in ("Teams", "Projects"):
+            told(lambda number, kind=kind: self.operator.raw("POST", "%s/%s" % (world.path, kind.lower()), {"name": str(number)}), "max" + kind)
+        # One agent with one key is there already.
+        again = [self.operator.raw("POST", world.path + "/agents", {"name": str(number)}) for number in range(5)]
+        self.assertEqual([answer.header("X-Quota-Warning") for answer in again], [None, None, "maxAgents 4/5", "maxAgents 5/5", None])
+        again = [self.operator.raw("POST", "%s/agents/%s/keys" % (world.path, agent.id), {"name": str(number)}) for number in range(5)]
+        self.assertEqual([answer.header("X-Quota-Warning") for answer in again],
+                         [None, None, "maxKeysPerAgent 4/5", "maxKeysPerAgent 5/5", None])  # fmt: skip
+        self.refused(again[4], 409, "quota_exceeded")
 
 
 class DataKeyTests(ScopedTestCase):
@@ -875,6 +933,11 @@ class OperatorTests(ScopedTestCase):
         self.assertTrue(verdict["ok"])
         self.assertIsNone(verdict["firstBad"])
         self.assertGreaterEqual(verdict["entries"], 6)
+        world.join(agent, "team", world.team("t"), "reader")
+        for row in self.operator("GET", world.path + "/audit"):
+            # RFC 8785: the members of an object are in order.
+            text = json.dumps(row["details"])
+            self.assertEqual(text, json.dumps(row["details"], sort_keys=True))
 
 
 class RateTests(ScopedTestCase):
@@ -893,7 +956,20 @@ class RateTests(ScopedTestCase):
         self.refused(limited[0], 429, "rate_limited")
         self.assertTrue(limited[0].header("Retry-After"))
         self.assertEqual(other("GET", other.own).status, 200, "one key never uses up another's budget")
-        self.assertEqual(agent("GET", "/agent/identity/limits").status, 200)
+        limits = agent("GET", "/agent/identity/limits")
+        self.assertEqual(limits.status, 200)
+        for name in ("X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"):
+            self.assertTrue(limits.header(name), name)
+
+    def test_failing_admins(self):
+        """An address that guesses keys is told to wait, on either surface; a good key from there works on."""
+        stranger = Operator(self.coffer, "adk_" + "0" * 60)
+        self.addCleanup(stranger.close)
+        answers = [stranger.raw("GET", "/tenants") for _ in range(12)]
+        self.assertEqual({answer.status for answer in answers[:10]}, {401})
+        self.refused(answers[-1], 429, "rate_limited")
+        self.assertTrue(answers[-1].header("Retry-After"))
+        self.operator("GET", "/tenants")
 
 
 if __name__ == "__main__":

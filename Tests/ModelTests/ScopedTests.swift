@@ -24,9 +24,9 @@ import Testing
   func categories(_ text: String, _ isValid: Bool) { #expect(ScopedNames.isCategory(text) == isValid) }
 
   @Test(arguments: [
-    ("Acme API", "Acme API"), ("  padded\t", "padded"), ("e\u{301}", "\u{e9}"),
+    ("Acme API", "Acme API"), (" \u{2003}padded\u{a0}", "padded"), ("e\u{301}", "\u{e9}"),
     (String(repeating: "é", count: 200), String(repeating: "é", count: 200)),
-    ("", nil), ("  ", nil), ("a\u{0}b", nil), ("a\nb", nil), (String(repeating: "é", count: 201), nil),
+    ("", nil), ("  ", nil), ("a\u{0}b", nil), ("a\nb", nil), ("a\n", nil), ("\ta", nil), ("a\u{85}", nil), (String(repeating: "é", count: 201), nil),
   ])
   func titles(_ text: String, _ expected: String?) {
     let found = ScopedNames.title(text)

@@ -25,13 +25,14 @@ package enum ScopedNames {
 
   package static let defaultCategory = "other"
 
-  /// Trimmed and in normal form C; nil unless that is 1 to 200 code points without control characters.
+  /// Trimmed and in normal form C; nil with control characters, and unless 1 to 200 code points are left.
   package static func title(_ text: String) -> String? {
     var scalars = Array(normalised(text).unicodeScalars)
+    // Before it is trimmed: a line's end is white space too.
+    guard scalars.allSatisfy({ $0.properties.generalCategory != .control }) else { return nil }
     while let last = scalars.last, last.properties.isWhitespace { scalars.removeLast() }
     scalars = Array(scalars.drop { $0.properties.isWhitespace })
-    guard (1...200).contains(scalars.count), scalars.allSatisfy({ $0.properties.generalCategory != .control }) else { return nil }
-    return string(scalars)
+    return (1...200).contains(scalars.count) ? string(scalars) : nil
   }
 
   package static let maximumTags = 32

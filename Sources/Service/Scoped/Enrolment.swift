@@ -81,7 +81,7 @@ extension Service {
         invite.mac = try self.vault.mac(of: invite)
         try transaction.put(invite)
         let agent = try self.makeAgent(
-          name: name, description: "", tenant: invite.tenant, by: "invite_" + invite.id, in: transaction)
+          name: name, description: "", tenant: invite.tenant, by: "invite_" + invite.id, QuotaLedger(), in: transaction)
         // A team or project that is gone by now gives nothing.
         let members = try MembershipPlan.list(invite.memberships).compactMap { plan in
           try? self.put(plan, agent: agent.id, tenant: invite.tenant, in: transaction).row
@@ -98,13 +98,12 @@ extension Service {
       }, completion: { completion($0.mapError(ScopedFailure.init)) })
   }
 
-  func makeAgent(name: String, description: String, tenant: String, by maker: String, in transaction: any StoreTransaction) throws
-    -> AgentRow
-  {
+  func makeAgent(
+    name: String, description: String, tenant: String, by maker: String, _ quotas: QuotaLedger, in transaction: any StoreTransaction
+  ) throws -> AgentRow {
     let limit = try vault.settings(of: tenant, in: transaction).maxAgents
-    guard try transaction.agents(tenant: tenant, after: "", limit: Int(limit)).count < Int(limit) else {
-      throw ScopedFailure(.quota("maxAgents", limit: limit))
-    }
+    let count = try transaction.agents(tenant: tenant, after: "", limit: Int(limit)).count
+    try quotas.spend("maxAgents", Int64(count) + 1, of: limit)
     var row = AgentRow(
       tenant: tenant, id: try "agt_" + RandomText.ulid(at: now()), name: name, description: description, createdAt: now(),
       createdBy: maker, disabledAt: nil, mac: [])

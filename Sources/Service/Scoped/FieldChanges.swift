@@ -29,7 +29,7 @@ extension ScopedTransaction {
     if live == nil {
       try destroyRemoved(of: secret)
       let count = try fields(of: secret, withValues: false).count { $0.state == .current }
-      try checkFieldQuota(count + 1, settings)
+      try spendFields(count + 1)
     } else {
       try conditions.demand(settings)
     }
@@ -59,13 +59,28 @@ extension ScopedTransaction {
       return FieldChangeResult(view: try service.view(current, of: secret, content: nil), revision: secret.revision, isChanged: false)
     }
     guard let earlier = try service.retained(version, of: current, in: store) else { throw ScopedFailure(code: .versionNotFound) }
-    try conditions.demand(settings)
     let content = try service.content(of: earlier, of: secret, in: store)
+    if try holds(current, content, earlier, of: secret) {
+      return FieldChangeResult(view: try service.view(current, of: secret, content: nil), revision: secret.revision, isChanged: false)
+    }
+    try conditions.demand(settings)
     if content.sensitivity == .plaintext, settings.plaintextPolicy == .deny {
       throw ScopedFailure(Refusal(.plaintextDenied), denial: action.denial(.plaintextDenied, origin))
     }
     try checkDowngrade(content.sensitivity, from: current, isAllowed: allowsDowngrade)
     return try store(content, after: current, of: secret, action, as: "field.rolled_back")
+  }
+
+  /// Whether a field has the content of an earlier version already: a rollback that is repeated makes no versions.
+  private func holds(_ current: FieldRow, _ content: FieldContent, _ earlier: FieldRow, of secret: ScopedSecretRow) throws -> Bool {
+    guard current.sensitivity == earlier.sensitivity else { return false }
+    switch content {
+    // A data key seals one envelope.
+    case .envelope: return current.dataKeyID == earlier.dataKeyID
+    case .value(let value):
+      guard case .value(let stored) = try service.content(of: current, of: secret, in: store) else { return false }
+      return stored == value
+    }
   }
 
   /// Takes a field out of a secret (section 5.8). Doing it again within the deletion window is no error.

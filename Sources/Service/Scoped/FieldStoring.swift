@@ -43,8 +43,9 @@ extension ScopedTransaction {
       (try? keys.unwrap(wrapped, boundTo: binding)) != nil
     else { throw refused(.invalidDataKey, action, "does not open") }
     guard let row = try store.dataKey(tenant: caller.tenant, id: wrapped.id) else {
-      let age = Int64(clamping: wrapped.issuedAt)
-      guard try age + settings.dataKeyTtlSeconds * 1000 > dataKeyTime() else { throw refused(.dataKeyExpired, action, "expired") }
+      guard try Int64(clamping: wrapped.issuedAt) > dataKeyTime() - settings.dataKeyTtlSeconds * 1000 else {
+        throw refused(.dataKeyExpired, action, "expired")
+      }
       return .different
     }
     let used = try service.verified(row, in: store)

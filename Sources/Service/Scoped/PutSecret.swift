@@ -33,8 +33,6 @@ package struct SecretChangeResult: Sendable {
   package let view: SecretView
   package let isCreated: Bool
   package let isChanged: Bool
-  /// Set from 80 % of a quota on.
-  package let warning: String?
 }
 
 extension ScopedTransaction {
@@ -52,11 +50,10 @@ extension ScopedTransaction {
       _ = try compare(content, action.on(key), with: nil, of: nil)
     }
     try conditions.check(nil)
-    try checkFieldQuota(plan.fields.count, settings)
+    try spendFields(plan.fields.count)
     try purgeDue()
     let place = caller.place(action.scope)
-    let size = try store.resize(place, by: 1)
-    guard size <= settings.maxSecretsPerScope else { throw ScopedFailure(.quota("maxSecretsPerScope", limit: settings.maxSecretsPerScope)) }
+    try quotas.spend("maxSecretsPerScope", try store.resize(place, by: 1), of: settings.maxSecretsPerScope)
     let time = now
     let row = try put(
       ScopedSecretRow(
@@ -68,9 +65,7 @@ extension ScopedTransaction {
       let field = try store(content, in: key, after: nil, of: row)
       try recordSet(field, row, action.scope)
     }
-    return SecretChangeResult(
-      view: try service.view(row, in: store), isCreated: true, isChanged: true,
-      warning: Self.warning("maxSecretsPerScope", size, settings.maxSecretsPerScope))
+    return SecretChangeResult(view: try service.view(row, in: store), isCreated: true, isChanged: true)
   }
 
   private func replace(_ stored: ScopedSecretRow, by plan: SecretPlan, _ action: ScopedAction, _ conditions: Preconditions) throws
@@ -90,13 +85,13 @@ extension ScopedTransaction {
     try conditions.check(stored.tag)
     let names = changedNames(stored, plan.name, plan.category, plan.tags)
     if names.isEmpty, changes.isEmpty, gone.isEmpty {
-      return SecretChangeResult(view: try service.view(stored, in: store), isCreated: false, isChanged: false, warning: nil)
+      return SecretChangeResult(view: try service.view(stored, in: store), isCreated: false, isChanged: false)
     }
     guard conditions.ifMatch != nil else {
       throw settings.requireIfMatch ? ScopedFailure(code: .preconditionRequired) : ScopedFailure(.exists(currentTag: stored.tag))
     }
     for (key, content) in changes { try checkDowngrade(content.sensitivity, from: known[key], isAllowed: plan.allowsDowngrade) }
-    try checkFieldQuota(plan.fields.count, settings)
+    try spendFields(plan.fields.count)
     return try apply(plan, changes, gone, names, to: stored, known, action.scope)
   }
 
@@ -120,7 +115,7 @@ extension ScopedTransaction {
           details: details.with(fieldVersion: field.version).text))
     }
     for (key, content) in changes { try recordSet(try store(content, in: key, after: known[key], of: row), row, scope) }
-    return SecretChangeResult(view: try service.view(row, in: store), isCreated: false, isChanged: true, warning: nil)
+    return SecretChangeResult(view: try service.view(row, in: store), isCreated: false, isChanged: true)
   }
 
   /// Changes the metadata only; absent parts stay.
@@ -134,7 +129,7 @@ extension ScopedTransaction {
     let known = [String](jsonText: stored.tags) ?? []
     let names = changedNames(stored, name ?? stored.name, category ?? stored.category, tags ?? known)
     if names.isEmpty {
-      return SecretChangeResult(view: try service.view(stored, in: store), isCreated: false, isChanged: false, warning: nil)
+      return SecretChangeResult(view: try service.view(stored, in: store), isCreated: false, isChanged: false)
     }
     try conditions.demand(settings)
     var row = advanced(stored)
@@ -146,7 +141,7 @@ extension ScopedTransaction {
       AuditEvent(
         "secret.metadata_updated", in: action.scope, subject: row.secretID, revision: row.revision,
         details: details.with("changed", names).text))
-    return SecretChangeResult(view: try service.view(row, in: store), isCreated: false, isChanged: true, warning: nil)
+    return SecretChangeResult(view: try service.view(row, in: store), isCreated: false, isChanged: true)
   }
 
   private func changedNames(_ stored: ScopedSecretRow, _ name: String, _ category: String, _ tags: [String]) -> [String] {
@@ -163,10 +158,9 @@ extension ScopedTransaction {
     throw ScopedFailure(code: .sensitivityDowngrade)
   }
 
-  func checkFieldQuota(_ count: Int, _ settings: TenantSettings) throws {
-    guard count <= settings.maxFieldsPerSecret else {
-      throw ScopedFailure(.quota("maxFieldsPerSecret", limit: settings.maxFieldsPerSecret))
-    }
+  /// - Parameter count: fields that the secret is to have.
+  func spendFields(_ count: Int) throws(ScopedFailure) {
+    try quotas.spend("maxFieldsPerSecret", Int64(count), of: settings.maxFieldsPerSecret)
   }
 
   func recordSet(_ field: FieldRow, _ secret: ScopedSecretRow, _ scope: Scope, as name: StaticString = "field.set") throws {
@@ -174,10 +168,6 @@ extension ScopedTransaction {
       AuditEvent(
         name, in: scope, subject: secret.secretID, field: field.fieldKey, revision: secret.revision,
         details: details.with(fieldVersion: field.version).text))
-  }
-
-  static func warning(_ quota: StaticString, _ used: Int64, _ limit: Int64) -> String? {
-    used * 10 >= limit * 8 ? "\(quota) \(used)/\(limit)" : nil
   }
 
   /// Random and never 0, which stands for the live secret of an id.

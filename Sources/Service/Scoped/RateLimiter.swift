@@ -75,6 +75,12 @@ package final class RateLimiter: Sendable {
     }
   }
 
+  /// The budget for reads as it is, for answers that cost nothing.
+  package func shown(to caller: AgentCaller, now: Int64) -> RateVerdict {
+    let reads = look(at: caller, now: now).first { $0.name == .reads }!.verdict
+    return RateVerdict(isAllowed: true, limit: reads.limit, remaining: reads.remaining, reset: reads.reset, retryAfter: 0)
+  }
+
   /// Takes one of the ten failures a minute that an address has; nil when one was left.
   package func noteFailure(from address: String, now: Int64) -> RateVerdict? {
     guard refuses else { return nil }

@@ -14,14 +14,16 @@ package struct IdempotencyClaim: Sendable {
   ///
   /// - Parameters:
   ///   - caller: the id of the caller's key.
-  ///   - target: path and query as they came.
-  package init?(_ key: [UInt8]?, by caller: String, _ method: String, _ target: String, body: SecretBytes) throws(ScopedFailure) {
+  ///   - query: as it came; what a request asks for is its body and this.
+  package init?(_ key: [UInt8]?, by caller: String, _ method: String, path: String, query: String, body: SecretBytes)
+    throws(ScopedFailure)
+  {
     guard let key else { return nil }
     guard (1...128).contains(key.count), key.allSatisfy({ (0x21...0x7E).contains($0) }) else {
       throw ScopedFailure(.invalid("/headers/Idempotency-Key", "1 to 128 visible ASCII characters"))
     }
-    id = SHA256.digest([Array(caller.utf8), Array(method.utf8), Array(target.utf8), key].reduce(into: []) { $0 += $1 + [0] })
-    bodyDigest = body.withBytes { SHA256.digest($0) }
+    id = SHA256.digest([Array(caller.utf8), Array(method.utf8), Array(path.utf8), key].reduce(into: []) { $0 += $1 + [0] })
+    bodyDigest = SHA256.digest(body.withBytes { SHA256.digest($0) } + query.utf8)
   }
 }
 
@@ -31,14 +33,19 @@ package struct StoredAnswer: Sendable {
   /// With its quotes; nil when the answer has none.
   package let tag: String?
   package let body: [UInt8]
-  /// Beside the body; not kept.
-  package var warning: String?
+  /// From 80 % of a quota on; not kept.
+  package private(set) var warning: String?
 
-  package init(status: Int = 200, tag: String? = nil, body: [UInt8], warning: String? = nil) {
+  package init(status: Int = 200, tag: String? = nil, body: [UInt8]) {
     self.status = status
     self.tag = tag
     self.body = body
-    self.warning = warning
+  }
+
+  func warning(of quotas: QuotaLedger) -> StoredAnswer {
+    var answer = self
+    answer.warning = quotas.warning
+    return answer
   }
 }
 
@@ -54,7 +61,8 @@ extension Service {
     completion: @escaping @Sendable (Result<StoredAnswer, ScopedFailure>) -> Void
   ) {
     answeredOnce(claim, by: caller.principal, origin) { transaction in
-      try body(try ScopedTransaction(service: self, store: transaction, caller: caller, origin: origin))
+      let change = try ScopedTransaction(service: self, store: transaction, caller: caller, origin: origin)
+      return try body(change).warning(of: change.quotas)
     } completion: {
       completion($0)
     }
@@ -132,6 +140,7 @@ package struct ScopedTransaction {
   let origin: RequestOrigin
   /// No change of the scoped dialect changes them.
   let settings: TenantSettings
+  package let quotas = QuotaLedger()
 
   init(service: Service, store: any StoreTransaction, caller: AgentCaller, origin: RequestOrigin) throws {
     self.service = service

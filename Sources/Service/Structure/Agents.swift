@@ -4,7 +4,7 @@ internal import StrictJSON
 
 extension StructureTransaction {
   package func createAgent(_ name: String, description: String, key: AgentKeyPlan?) throws -> (agent: AgentRow, key: IssuedKey?) {
-    let row = try service.makeAgent(name: name, description: description, tenant: tenant, by: maker, in: store)
+    let row = try service.makeAgent(name: name, description: description, tenant: tenant, by: maker, quotas, in: store)
     try record("agent.create", row.id, rows: [RowChange(row)])
     return (row, try key.map { try issueKey($0, agent: row.id) })
   }

@@ -23,8 +23,8 @@ extension StructureTransaction {
     let place = ScopeKey(tenant: tenant, scope: scope.kind.rawValue, scopeID: scope.id)
     guard let found = try deleted(place, id, incarnation) else { throw ScopedFailure(code: .secretNotFound) }
     if let live = try service.liveSecret(place, id, in: store) { throw ScopedFailure(.exists(currentTag: live.tag)) }
+    try quotas.spend("maxSecretsPerScope", try store.resize(place, by: 1), of: try settings.maxSecretsPerScope)
     try store.delete(found)
-    _ = try store.resize(place, by: 1)
     let row = try put(found) { row in
       row.deletedAt = nil
       row.purgeAfter = nil

@@ -9,13 +9,13 @@ extension StructureTransaction {
     guard plan.expiresAt != nil || settings.allowKeysWithoutExpiry else {
       throw ScopedFailure(.invalid("/expiresAt", "a time, since this tenant has no keys without end"))
     }
-    try checkKeyQuota(id, settings)
+    try spendKey(of: id, settings)
     let made = try service.issue(plan, agent: id, tenant: tenant, by: maker, in: store)
     try record("key.create", made.view.id, rows: [RowChange(made.row)])
     return made
   }
 
-  func checkKeyQuota(_ id: String, _ settings: TenantSettings) throws {
+  private func spendKey(of id: String, _ settings: TenantSettings) throws {
     var live: Int64 = 0
     var last = ""
     while true {
@@ -26,7 +26,7 @@ extension StructureTransaction {
       guard keys.count == 500, let end = keys.last else { break }
       last = end.id
     }
-    guard live < settings.maxKeysPerAgent else { throw ScopedFailure(.quota("maxKeysPerAgent", limit: settings.maxKeysPerAgent)) }
+    try quotas.spend("maxKeysPerAgent", live + 1, of: settings.maxKeysPerAgent)
   }
 
   /// Makes a key with the attributes of another, which ends after `graceSeconds`.

@@ -8,6 +8,7 @@ package struct StructureTransaction {
   let tenant: String
   let principal: Principal
   let origin: RequestOrigin
+  package let quotas = QuotaLedger()
 
   /// Of a tenant that is there.
   init(of tenant: String, in store: any StoreTransaction, by principal: Principal, _ origin: RequestOrigin, _ service: Service) throws {
@@ -40,7 +41,8 @@ extension Service {
     completion: @escaping @Sendable (Result<StoredAnswer, ScopedFailure>) -> Void
   ) {
     answeredOnce(claim, by: principal.acting(in: tenant), origin) { transaction in
-      try body(try StructureTransaction(of: tenant, in: transaction, by: principal, origin, self))
+      let change = try StructureTransaction(of: tenant, in: transaction, by: principal, origin, self)
+      return try body(change).warning(of: change.quotas)
     } completion: {
       completion($0)
     }

@@ -6,9 +6,8 @@ internal import StrictJSON
 extension StructureTransaction {
   package func createTeam(_ name: String) throws -> TeamRow {
     let limit = try settings.maxTeams
-    guard try store.teams(tenant: tenant, after: "", limit: Int(limit)).count < limit else {
-      throw ScopedFailure(.quota("maxTeams", limit: limit))
-    }
+    let count = try store.teams(tenant: tenant, after: "", limit: Int(limit)).count
+    try quotas.spend("maxTeams", Int64(count) + 1, of: limit)
     let row = try put(TeamRow(tenant: tenant, id: "team_" + RandomText.ulid(at: now), name: name, createdAt: now, mac: []))
     try record("team.create", row.id, rows: [RowChange(row)])
     return row
@@ -36,9 +35,8 @@ extension StructureTransaction {
 
   package func createProject(_ name: String, team: String?) throws -> ProjectRow {
     let limit = try settings.maxProjects
-    guard try store.projects(tenant: tenant, after: "", limit: Int(limit)).count < limit else {
-      throw ScopedFailure(.quota("maxProjects", limit: limit))
-    }
+    let count = try store.projects(tenant: tenant, after: "", limit: Int(limit)).count
+    try quotas.spend("maxProjects", Int64(count) + 1, of: limit)
     if let team { _ = try self.team(team) }
     let row = try put(
       ProjectRow(tenant: tenant, id: "proj_" + RandomText.ulid(at: now), name: name, team: team, createdAt: now, mac: []))
