@@ -40,8 +40,11 @@ enum AdminBody {
     let object = try object(request, members: ["before", "keepDays"])
     switch (object["before"], object["keepDays"]) {
     case (.string(let date)?, nil):
-      let digits = date.utf8.map { (0x30...0x39).contains($0) ? UInt8(ascii: "0") : $0 }
-      guard digits == Array("0000-00-00".utf8) else { throw .invalid("before must be a date as in 2026-07-01.") }
+      guard let start = UTCTime(date.text + "T00:00:00Z"), start.text.utf8.starts(with: date.utf8), date.utf8.count == 10 else {
+        throw .invalid("before must be a date as in 2026-07-01.")
+      }
+      // Up to tomorrow, which is everything: a year that was mistyped must not be.
+      guard start.unixMicroseconds / 1000 <= now + 86_400_000 else { throw .invalid("before must not be later than tomorrow.") }
       return date.text
     case (nil, .number(let days)?):
       guard let days = days.int64, (1...36_500).contains(days) else { throw .invalid("keepDays must be a number from 1 to 36500.") }

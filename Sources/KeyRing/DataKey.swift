@@ -58,6 +58,9 @@ package struct WrappedDataKey: Sendable, Equatable {
   /// Unix milliseconds. Authenticated: true once the key has opened.
   package var issuedAt: UInt64 { number(42..<50) }
 
+  /// Whether it was issued `seconds` ago or longer; `now` in Unix milliseconds. Any issue time may stand there.
+  package func isExpired(after seconds: Int64, at now: Int64) -> Bool { Int64(clamping: issuedAt) <= now - seconds * 1000 }
+
   var header: ArraySlice<UInt8> { bytes[..<Self.headerBytes] }
   var sealed: [UInt8] { Array(bytes[Self.headerBytes...]) }
 

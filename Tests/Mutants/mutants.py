@@ -31,6 +31,13 @@ class Mutant:
 TABLE = [
     Mutant("a version of a tenant's key is disabled while rows are under it", "Service/TenantKeys/KEKDisabling.swift",
            "if let count = rows[version] {", "if let count = rows[version], count < 0 {", unit="RewrappingTests/whatIsDamagedStaysBehindAlone"),
+    Mutant("a changed custom secret gets a new MAC with its next value", "Service/Secrets.swift",
+           ".map { try self.verified($0, in: transaction) }", "", unit="VerificationTests/aChangedRowGetsNoNewMAC"),
+    Mutant("a rollback that is repeated makes a version each time", "Service/Scoped/FieldChanges.swift",
+           "if try holds(current, content, earlier, of: secret) {", "if try holds(current, content, earlier, of: secret), version == 0 {",
+           module="test_scoped_contract"),
+    Mutant("a token of bytes that are no text opens", "Service/SettingsChanges.swift",
+           "UTF8Sequence.isValid($0) ?", "UTF8Sequence.isValid($0) || !$0.isEmpty ?", unit="SettingsRoutesTests/tokensOfBytesThatAreNoText"),
     Mutant("a lock that is refused is closed twice", "Store/StoreLock.swift",
            "      close(descriptor)\n      throw code", "      self.descriptor = descriptor\n      close(descriptor)\n      throw code",
            unit="StoreDirectoryTests/aRefusedLockClosesNothingOfOthers"),

@@ -21,6 +21,18 @@ import Threads
     #expect(report.chains.map(\.head?.sequence) == [7])
   }
 
+  /// What stays of a row when it gets a new value was proven before: a change of it is refused, and a new one can be made.
+  @Test func aChangedRowGetsNoNewMAC() throws {
+    var row = try bench.secret("A")
+    row.isCanary = true
+    try bench.tamper { [row] in try $0.put(row) }
+    #expect(throws: ServiceError.self) { try bench.put("A", "newer") }
+    #expect(try bench.findings() == ["secrets/A changed"])
+    try bench.delete("A")
+    try bench.put("A", "newer")
+    #expect(try bench.findings().isEmpty)
+  }
+
   @Test func anOlderRowPutBack() throws {
     let (secret, settings) = (try bench.secret("B"), try bench.settings())
     try bench.put("B", "newer")

@@ -157,8 +157,8 @@ final class Waiter<T: Sendable>: Sendable {
     #expect(try rig.send(.delete, path + "/A", headers: [.ifMatch: first]).status == 200)
     let second = try #require(try rig.send(.put, path, body: body).headers["ETag"])
     #expect(first != second)
-    #expect(try rig.send(.put, path, headers: [.ifMatch: first], body: body).status == 412)
-    #expect(try rig.send(.put, path, headers: [.ifMatch: second], body: body).status == 200)
+    #expect(try rig.send(.put, path, body: body, headers: [.ifMatch: first]).status == 412)
+    #expect(try rig.send(.put, path, body: body, headers: [.ifMatch: second]).status == 200)
   }
 
   @Test func exactBytesComeBack() throws {
@@ -289,6 +289,26 @@ final class Waiter<T: Sendable>: Sendable {
 }
 
 @Suite struct SettingsRoutesTests {
+  /// What a token holds must be text: stored, other bytes would make every later reading of the settings fail.
+  @Test(arguments: [
+    ("/api/settings", HTTPMethod.patch, "{\"agent_settings_diff\":{\"llm\":{\"api_key\":\"TOKEN\"}}}"),
+    ("/api/settings/mcp/m", .post, "{\"url\":\"http://u\",\"headers\":{\"H\":\"TOKEN\"}}"),
+    ("/api/profiles/p", .post, "{\"llm\":{\"model\":\"m\",\"api_key\":\"TOKEN\"}}"),
+  ])
+  func tokensOfBytesThatAreNoText(_ path: String, _ method: HTTPMethod, _ body: String) throws {
+    let rig = try Rig(open: true)
+    let ring = WireRing(primary: SecretBytes(copying: Array("wire".utf8)))
+    func send(_ bytes: [UInt8]) throws -> Int {
+      let token = String(decoding: try ring.seal(bytes, unixSeconds: 1), as: UTF8.self)
+      let reply = try rig.send(method, path, body: body.split(separator: "TOKEN").joined(separator: token))
+      #expect(!reply.body.contains(token))
+      return reply.status
+    }
+    for bytes in [[0xFF, 0xFE], [0x61, 0xC3], [0xED, 0xA0, 0x80]] as [[UInt8]] { #expect(try send(bytes) == 422) }
+    #expect(try rig.send(.get, "/api/settings", headers: [.exposeSecrets: "plaintext"]).status == 200)
+    #expect([200, 201].contains(try send(Array("päss".utf8))))
+  }
+
   @Test func modesAndVersions() throws {
     let rig = try Rig(open: true)
     #expect(try rig.send(.get, "/api/settings").headers["ETag"] == "\"0\"")

@@ -43,9 +43,7 @@ extension ScopedTransaction {
       (try? keys.unwrap(wrapped, boundTo: binding)) != nil
     else { throw refused(.invalidDataKey, action, "does not open") }
     guard let row = try store.dataKey(tenant: caller.tenant, id: wrapped.id) else {
-      guard try Int64(clamping: wrapped.issuedAt) > dataKeyTime() - settings.dataKeyTtlSeconds * 1000 else {
-        throw refused(.dataKeyExpired, action, "expired")
-      }
+      if wrapped.isExpired(after: settings.dataKeyTtlSeconds, at: try dataKeyTime()) { throw refused(.dataKeyExpired, action, "expired") }
       return .different
     }
     let used = try service.verified(row, in: store)
