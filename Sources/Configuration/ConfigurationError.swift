@@ -12,6 +12,7 @@ package enum ConfigurationError: Error, Sendable, Equatable {
   case malformedLine(path: String, line: Int)
   case fileMissing(path: String)
   case fileUnreadable(path: String)
+  case fileNotText(path: String)
   case fileTooLarge(path: String, limit: Int)
 
   /// What failed and what to do: lower case, no full stop.
@@ -27,7 +28,8 @@ package enum ConfigurationError: Error, Sendable, Equatable {
     case .repeated(let name, let origin): "\(name) is given twice\(Self.place(origin, name))"
     case .malformedLine(let path, let line): "\(path):\(line) is not of the form key = value"
     case .fileMissing(let path): "\(path) does not exist"
-    case .fileUnreadable(let path): "\(path) cannot be read as UTF-8 text"
+    case .fileUnreadable(let path): "\(path) cannot be read; look at its owner and its mode"
+    case .fileNotText(let path): "\(path) is no UTF-8 text"
     case .fileTooLarge(let path, let limit): "\(path) is longer than \(limit) bytes"
     }
   }

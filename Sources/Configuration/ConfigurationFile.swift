@@ -8,7 +8,7 @@ enum ConfigurationFile {
 
   static func parse(_ bytes: [UInt8], path: String) throws(ConfigurationError) -> [SettingName: RawValue] {
     guard bytes.count <= limit else { throw .fileTooLarge(path: path, limit: limit) }
-    guard let text = String(validating: bytes, as: UTF8.self), !bytes.contains(0) else { throw .fileUnreadable(path: path) }
+    guard let text = String(validating: bytes, as: UTF8.self), !bytes.contains(0) else { throw .fileNotText(path: path) }
     var values: [SettingName: RawValue] = [:]
     for (index, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
       let line = trimmed(line)

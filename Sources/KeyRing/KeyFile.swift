@@ -17,7 +17,7 @@ package enum KeyFile {
     /// What failed and what to do.
     package var message: String {
       switch self {
-      case .missing(let path): "\(path) does not exist; restore it from your copy, or run `coffer init` for a new store"
+      case .missing(let path): "\(path) does not exist"
       case .notARegularFile(let path): "\(path) is not a regular file"
       case .readableByOthers(let path): "\(path) is open to other users; run: chmod 0400 \(path)"
       case .wrongOwner(let path): "\(path) belongs to another user; it must belong to the user cofferd runs as, or to root"
@@ -29,6 +29,12 @@ package enum KeyFile {
   }
 
   private static let maximumBytes = 4096
+
+  /// The same of a file that a store cannot do without.
+  package static func storeMessage(_ failure: Failure) -> String {
+    guard case .missing = failure else { return failure.message }
+    return failure.message + "; restore it from your copy"
+  }
 
   /// Reads a key file after checking its type, owner and mode on the opened descriptor.
   package static func read(_ path: String) throws(Failure) -> SecretBytes {

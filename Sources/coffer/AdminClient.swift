@@ -202,10 +202,25 @@ enum AdminClient {
     guard let object = try? JSONValue.parse(bytes, limits: limits).object else {
       throw Trouble("cofferd answered \(status) without JSON")
     }
-    guard (200..<300).contains(status) else {
-      throw Trouble("refused (\(status)): \(object["message"]?.string?.text ?? object["detail"]?.string?.text ?? "no reason given")")
-    }
+    guard (200..<300).contains(status) else { throw Trouble("refused (\(status)): \(reason(in: object))") }
     return object
+  }
+
+  /// What an error says: the rules that were broken where it names them, its message otherwise.
+  private static func reason(in error: JSONObject) -> String {
+    let issues = issues(in: error["details"]?.object)
+    guard issues.isEmpty else { return issues.joined(separator: "; ") }
+    return error["message"]?.string?.text ?? error["detail"]?.string?.text ?? "no reason given"
+  }
+}
+
+extension AdminClient {
+  /// `POINTER: RULE` for each rule that was broken.
+  static func issues(in details: JSONObject?) -> [String] {
+    (details?["issues"]?.array ?? []).compactMap { issue in
+      guard let pointer = issue.object?["pointer"]?.string?.text, let rule = issue.object?["rule"]?.string?.text else { return nil }
+      return "\(pointer): \(rule)"
+    }
   }
 }
 
@@ -215,7 +230,7 @@ enum AdminList {
     var cursor: String?
     var left = limit
     while left > 0 {
-      let uri = path + "?limit=\(min(left, 200))" + (cursor.map { "&cursor=\($0)" } ?? "")
+      let uri = path + (path.contains("?") ? "&" : "?") + "limit=\(min(left, 200))" + (cursor.map { "&cursor=\($0)" } ?? "")
       let page = try AdminClient.send(.get, uri, directory: directory)
       let rows = page["data"]?.array ?? []
       for row in rows { if let row = row.object { try each(row) } }

@@ -33,13 +33,16 @@ extension Audit {
         verdict = data
       }
       guard let isIntact = verdict["ok"]?.bool else { throw Trouble("the answer holds no verdict") }
-      print(json ? String(decoding: JSONValue.object(verdict).serialized(), as: UTF8.self) : Self.text(verdict, isIntact))
+      print(
+        json ? String(decoding: JSONValue.object(verdict).serialized(), as: UTF8.self) : Self.text(verdict, isIntact))
       if !isIntact { throw ExitCode.failure }
     }
 
     private static func text(_ verdict: JSONObject, _ isIntact: Bool) -> String {
       let entries = verdict["entries"]?.number?.int64 ?? 0
-      guard isIntact else { return "entry \(verdict["firstBad"]?.number?.int64 ?? 0) does not fit; the \(entries) before it do" }
+      guard isIntact else {
+        return "entry \(verdict["firstBad"]?.number?.int64 ?? 0) does not fit, or is missing; those before it are as they should be"
+      }
       var text =
         "\(entries) entries, every link \(verdict["macsChecked"]?.bool == false ? "fits (no root key: MACs unchecked)" : "and MAC fits")"
       if let cut = verdict["cutThrough"]?.number?.int64 { text += "; entries up to \(cut) were cut" }

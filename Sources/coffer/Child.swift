@@ -34,7 +34,12 @@ struct Child {
     var none = sigset_t()
     unsafe sigemptyset(&none)
     unsafe posix_spawnattr_setsigmask(&attributes, &none)
-    var flags = Int16(POSIX_SPAWN_SETSIGMASK)
+    // What this process ignores is its own affair.
+    var usual = sigset_t()
+    unsafe sigemptyset(&usual)
+    unsafe sigaddset(&usual, SIGPIPE)
+    unsafe posix_spawnattr_setsigdefault(&attributes, &usual)
+    var flags = Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF)
     if case .detached = output { flags |= shim_spawn_session() }
     unsafe posix_spawnattr_setflags(&attributes, flags)
     var actions = unsafe posix_spawn_file_actions_t()

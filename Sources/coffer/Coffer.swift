@@ -7,7 +7,10 @@ internal import Glibc
 struct Coffer: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "coffer", abstract: "Settings and secrets for AI agents.",
-    discussion: "Exit codes: 0 done, 1 refused or failed (the reason is on standard error), 64 wrong usage.", version: Release.version,
+    discussion: """
+      Exit codes: 0 done, 1 refused or failed (the reason is on standard error), 64 wrong usage. Commands for agents: 2 wrong usage, 3 no \
+      good key, 4 forbidden, 5 not found, 6 conflict, 7 too many requests, 8 no server or network.
+      """, version: Release.version,
     groupedSubcommands: [
       CommandGroup(name: "Host", subcommands: host),
       CommandGroup(name: "Scopes", subcommands: scopes),

@@ -12,6 +12,8 @@ struct Supervisor {
     self.directory = directory
     // A graceful restart leaves a grandchild: it becomes a child of this process when its parent ends.
     _ = shim_adopt_orphans()
+    // Whoever read what is printed may be gone; the children must not be left behind for that.
+    signal(SIGPIPE, SIG_IGN)
     var signals = Self.signals
     unsafe pthread_sigmask(SIG_BLOCK, &signals, nil)
   }

@@ -38,6 +38,9 @@ struct Up: ParsableCommand {
     let directory = Folder.absolute(self.directory.path)
     // Before a store is made whose keys would be shown to nobody.
     let shared = try NginxFiles.shippedFiles()
+    if NewStore.exists(in: directory), try AdminClient.isServed(directory) {
+      throw Trouble("\(directory) is served already; a new program takes over with: coffer restart --dir \(directory)")
+    }
     let shown = NewStore.exists(in: directory) ? nil : try NewStore.make(in: directory)
     do { try serve(directory, shared, environment, shown) } catch {
       // A start that failed must not take the keys with it: they are shown once. An exit is not a failure of the start.

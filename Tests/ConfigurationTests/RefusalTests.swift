@@ -89,7 +89,7 @@ struct RefusalTests {
     ("= 1", "/d/coffer.conf:1 is not of the form key = value"),
     ("threads =", "threads (/d/coffer.conf:1) is empty; give a value or leave it out"),
     ("threads = c4n4ry-v4lue", "threads (/d/coffer.conf:1) must be a number from 0 to 256"),
-    ("threads = 1\u{0}", "/d/coffer.conf cannot be read as UTF-8 text"),
+    ("threads = 1\u{0}", "/d/coffer.conf is no UTF-8 text"),
   ])
   func files(text: String, message: String) {
     let found = failure(file: text)?.message

@@ -222,6 +222,11 @@ class Coffer:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def tomorrow():
+    """The day before which everything is."""
+    return time.strftime("%Y-%m-%d", time.gmtime(time.time() + 86_400))
+
+
 @contextlib.contextmanager
 def working(threads, seconds=30):
     """Threads with an event `stopping` and a client `ask`, which work while the body runs."""

@@ -68,6 +68,17 @@ class AgentCommandTests(unittest.TestCase):
         self.run_command("rm", "acme-api")
         self.assertIn(b"secret_not_found", self.run_command("get", "acme-api", "token", status=5).stderr)
 
+    def test_a_tenant_that_demands_conditions(self):
+        """Whoever says `set` or `rm` means what is stored."""
+        self.set("asked", "f", value="one")
+        self.operator("PATCH", self.world.path + "/settings", {"requireIfMatch": True})
+        self.addCleanup(self.operator, "PATCH", self.world.path + "/settings", {"requireIfMatch": False})
+        self.set("asked", "f", value="two")
+        self.assertEqual(self.run_command("get", "asked", "f").stdout, b"two")
+        self.run_command("rm", "asked", "f")
+        self.run_command("rm", "asked")
+        self.run_command("get", "asked", "f", status=5)
+
     def test_values_stay_what_they_are(self):
         values = [b"", b"\x01\x02", bytes(range(1, 256)), b"x" * 65536, "\u00e9\u4e2d".encode()]
         for value in values:

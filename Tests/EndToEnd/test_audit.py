@@ -81,6 +81,12 @@ class AuditTests(CofferTestCase):
         self.put("CHAINED", "v")
         result = self.coffer.command("audit", "verify", "--dir", self.coffer.folder)
         self.assertEqual(result.returncode, 0)
+        # A head of another chain, and one of a longer chain than this.
+        for sequence, told in ((2, "entry 2 does not fit"), (99_999, ", or is missing")):
+            head = "%d:%s" % (sequence, "0" * 64)
+            result = self.coffer.command("audit", "verify", "--dir", self.coffer.folder, "--head", head, check=False)
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(told, result.stdout)
 
     def test_tampering_is_found(self):
         """T91 on a stopped store: change, drop and swap."""

@@ -5,13 +5,16 @@ import os
 import pathlib
 import re
 import resource
+import socket
 import stat
 import subprocess
 import tempfile
+import time
 import unittest
 
-from coffer_harness import Coffer, binaries
-from nginx_harness import ROOT
+from coffer_harness import Coffer, binaries, running
+from contract_harness import Operator
+from nginx_harness import ROOT, free_port
 
 GOLDEN = pathlib.Path(__file__).with_name("Golden")
 
@@ -75,6 +78,64 @@ class InitTests(unittest.TestCase):
         version = self.coffer("--version").stdout.strip()
         self.assertIn("## %s\n" % version, (ROOT / "CHANGELOG.md").read_text().replace("Unreleased", version))
         self.assertRegex(version, r"^[0-9]+\.[0-9]+\.[0-9]+$")
+
+
+class StartTests(unittest.TestCase):
+    """What may go wrong with `coffer up`."""
+
+    def setUp(self):
+        self.coffer = Coffer()
+        self.addCleanup(self.coffer.destroy)
+
+    def start(self, folder, port, **more):
+        words = [str(binaries() / "coffer"), "up", "--dir", folder, "--http", "127.0.0.1:%d" % port]
+        return subprocess.Popen(words, env={"PATH": os.environ["PATH"]}, text=True, **more)
+
+    def failed(self, folder, port):
+        process = self.start(folder, port, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        output, errors = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 1, errors)
+        return output, errors
+
+    def test_a_first_start_that_fails_shows_the_keys(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            output, errors = self.failed(self.coffer.folder, taken.getsockname()[1])
+        self.assertIn("nginx did not start", errors)
+        keys = re.findall(r"\badk_\w+", output)
+        self.assertEqual(len(keys), 1, "no key was shown")
+        self.coffer.up()
+        operator = Operator(self.coffer, keys[0])
+        self.addCleanup(operator.close)
+        self.assertEqual([row["name"] for row in operator("GET", "/tenants")], ["default"])
+
+    def test_a_second_start_changes_nothing(self):
+        self.coffer.init()
+        self.coffer.up()
+        run = pathlib.Path(self.coffer.folder, "run")
+        before = {name: (run / name).read_bytes() for name in ("nginx.conf", "cofferd.pid", "nginx.pid")}
+        _, errors = self.failed(self.coffer.folder, self.coffer.port + 1)
+        self.assertIn("is served already", errors)
+        self.assertEqual({name: (run / name).read_bytes() for name in before}, before)
+        self.assertEqual(self.coffer.command("restart", "--dir", self.coffer.folder).returncode, 0)
+        client = self.coffer.client()
+        self.addCleanup(client.close)
+        self.assertEqual(client("GET", "/api/settings").status, 200)
+
+    def test_nobody_reads_what_it_prints(self):
+        """A closed pipe ends no supervisor: its children would be left behind."""
+        self.coffer.init()
+        process = self.start(self.coffer.folder, free_port(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        process.stdout.close()
+        deadline = time.monotonic() + 30
+        while not os.path.exists(self.coffer.folder + "/run/nginx.pid"):
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.05)
+        time.sleep(0.3)
+        self.assertIsNone(process.poll())
+        responder = int(pathlib.Path(self.coffer.folder, "run", "cofferd.pid").read_text())
+        process.terminate()
+        self.assertEqual(process.wait(30), 0)
+        self.assertFalse(running(responder))
 
 
 class NginxFileTests(unittest.TestCase):

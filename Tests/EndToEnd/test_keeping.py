@@ -9,7 +9,7 @@ import stat
 import tempfile
 import time
 
-from coffer_harness import CofferTestCase
+from coffer_harness import CofferTestCase, tomorrow
 
 
 class KeepingTestCase(CofferTestCase):
@@ -197,7 +197,7 @@ class ChainTests(KeepingTestCase):
         for number in range(100):
             assert ask("PUT", "/api/settings/secrets", {"name": "S%d" % (number % 7), "value": "v"}).status == 200
         cls.cut_head = cls.coffer.command("audit", "head", "--dir", cls.coffer.folder).stdout.strip()
-        cls.coffer.command("audit", "trim", "--dir", cls.coffer.folder, "--before", "9999-01-01")
+        cls.coffer.command("audit", "trim", "--dir", cls.coffer.folder, "--before", tomorrow())
         for number in range(98):  # Behind the cut's own entry and the one that says which rows there are.
             assert ask("PUT", "/api/settings/secrets", {"name": "S%d" % (number % 7), "value": "v"}).status == 200
         cls.head = cls.coffer.command("audit", "head", "--dir", cls.coffer.folder).stdout.strip()
@@ -320,7 +320,7 @@ class ChainTests(KeepingTestCase):
         ask("DELETE", "/api/settings/secrets/S8")
         ask.close()
         for _ in range(2):
-            self.coffer_command("audit", "trim", "--before", "9999-01-01", coffer=coffer)
+            self.coffer_command("audit", "trim", "--before", tomorrow(), coffer=coffer)
             self.assertEqual(self.coffer_command("verify", coffer=coffer).returncode, 0)
         actions = [entry["action"] for entry in coffer.audit()]
         self.assertEqual(actions, ["audit.trim"] + ["audit.carry"] * 3)
@@ -360,7 +360,7 @@ class ChainTests(KeepingTestCase):
         database = sqlite3.connect(self.database, isolation_level=None)
         database.execute("UPDATE audit SET action = 'x' WHERE sequence = 150")
         database.close()
-        refused = self.coffer_command("audit", "trim", "--before", "9999-01-01", check=False)
+        refused = self.coffer_command("audit", "trim", "--before", tomorrow(), check=False)
         self.assertEqual(refused.returncode, 1)
         self.assertIn("Entry 150 of the chain does not fit; nothing was cut.", refused.stderr)
         self.assertEqual(self.verify().returncode, 1)

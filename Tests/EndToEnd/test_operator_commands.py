@@ -171,7 +171,7 @@ class OperatorCommandTests(unittest.TestCase):
         self.assertEqual((settings["retainVersions"], settings["plaintextPolicy"]), (2, "deny"))
         self.assertEqual(json.loads(self.do("tenant", "settings", "get"))["retainVersions"], 2)
         wrong = self.do("tenant", "settings", "set", "retainVersions=51", check=False)
-        self.assertEqual(wrong.returncode, 1)
+        self.assertEqual((wrong.returncode, wrong.stderr), (1, "Error: refused (400): /retainVersions: is no integer of its range\n"))
         self.do("agent", "key", "create", agent)
         self.assertEqual(self.coffer.command("verify", "--dir", self.coffer.folder).returncode, 0)
 
@@ -223,6 +223,8 @@ class OperatorCommandTests(unittest.TestCase):
             ({"tenants": [{"name": "x", "agents": [{"name": "a", "memberships": [{"team": "t", "role": "reader"}]}]}]}, "memberships/0"),
             ({"tenants": [{"name": "x"}, {"name": "x"}]}, "/tenants"), ({"tenants": [{"name": "x", "teams": ["a", "a"]}]}, "/teams"),
             ([], "the file"), ({"tenants": {}}, "/tenants"),
+            ({"tenants": [{"name": "x", "settings": {"retainVersions": -1}}]}, "/tenants/0/settings/retainVersions: "),
+            ({"tenants": [{"name": "x"}, {"name": "y", "settings": {"none": 1}}]}, "/tenants/1/settings/none: is no setting"),
         ):  # fmt: skip
             result = self.declare(change, check=False)
             self.assertEqual(result.returncode, 1, change)
@@ -285,7 +287,10 @@ class OperatorCommandTests(unittest.TestCase):
         self.assertIn("acme", listed)
         self.assertNotIn("value-of-acme", listed)
         client.data("DELETE", client.own + "/acme")
-        self.do("secret", "restore", "agent", agent, "acme")
+        self.assertEqual(self.do("secret", "list"), "")
+        deleted = json.loads(self.do("secret", "list", "--deleted", "--json"))
+        self.assertIn("%s  " % deleted["incarnation"], self.do("secret", "list", "--deleted"))
+        self.do("secret", "restore", "agent", agent, "acme", "--incarnation", deleted["incarnation"])
         self.assertEqual(client.open(client.own, "acme", "sealed"), b"value")
         client.data("DELETE", client.own + "/acme")
         self.assertEqual(self.do("secret", "purge", "agent", agent, "acme", "--confirm", "wrong", check=False).returncode, 64)

@@ -42,9 +42,10 @@ private enum Example {
     #expect(bytes(try Example.keys().unwrap(wrapped, boundTo: Example.binding)) == Array(0x40...0x5f))
   }
 
-  @Test(arguments: [
-    (1_000, false), (999, true), (0, true), (UInt64.max, false), (UInt64(Int64.max) + 1, false), (UInt64(Int64.max), false),
-  ] as [(UInt64, Bool)])
+  @Test(
+    arguments: [
+      (1_000, false), (999, true), (0, true), (UInt64.max, false), (UInt64(Int64.max) + 1, false), (UInt64(Int64.max), false),
+    ] as [(UInt64, Bool)])
   func expires(_ issuedAt: UInt64, _ isOver: Bool) throws {
     let key = try Example.keys().mintDataKey(for: Example.binding, issuedAt: issuedAt).wrapped
     #expect(key.isExpired(after: 60, at: 60_999) == isOver)

@@ -26,7 +26,8 @@ import Testing
   @Test(arguments: [
     ("Acme API", "Acme API"), (" \u{2003}padded\u{a0}", "padded"), ("e\u{301}", "\u{e9}"),
     (String(repeating: "é", count: 200), String(repeating: "é", count: 200)),
-    ("", nil), ("  ", nil), ("a\u{0}b", nil), ("a\nb", nil), ("a\n", nil), ("\ta", nil), ("a\u{85}", nil), (String(repeating: "é", count: 201), nil),
+    ("", nil), ("  ", nil), ("a\u{0}b", nil), ("a\nb", nil), ("a\n", nil), ("\ta", nil), ("a\u{85}", nil),
+    (String(repeating: "é", count: 201), nil),
   ])
   func titles(_ text: String, _ expected: String?) {
     let found = ScopedNames.title(text)

@@ -24,7 +24,7 @@ import Threads
   /// What stays of a row when it gets a new value was proven before: a change of it is refused, and a new one can be made.
   @Test func aChangedRowGetsNoNewMAC() throws {
     var row = try bench.secret("A")
-    row.isCanary = true
+    row.description = "changed"
     try bench.tamper { [row] in try $0.put(row) }
     #expect(throws: ServiceError.self) { try bench.put("A", "newer") }
     #expect(try bench.findings() == ["secrets/A changed"])

@@ -29,6 +29,13 @@ struct AgentClient {
     return try send(method, path, body: bytes.map { SecretBytes(copying: $0) }, fields: fields)
   }
 
+  /// A change that its user wants whatever is stored: where the tenant demands a condition, that something is.
+  func change(_ method: StaticString, _ path: String, _ body: JSONValue? = nil) throws -> Answer {
+    do { return try send(method, path, body) } catch let failure as AgentFailure where failure.code == "precondition_required" {
+      return try send(method, path, body, fields: [("If-Match", "*")])
+    }
+  }
+
   /// - Throws: `AgentFailure` for everything but a 2xx.
   func send(_ method: StaticString, _ path: String, body: SecretBytes?, fields: [(name: String, value: String)] = []) throws -> Answer {
     let options = HTTPClient.Options(trustedCertificates: trustedCertificates, usesProxy: true)

@@ -21,7 +21,7 @@ struct RemoveSecret: AgentCommand {
 
   func run(_ client: AgentClient) throws {
     let scope = try place.scope.resolved(by: client)
-    let data = try client.send("DELETE", "\(scope.path)/\(secret)" + (field.map { "/fields/\($0)" } ?? "")).data
+    let data = try client.change("DELETE", "\(scope.path)/\(secret)" + (field.map { "/fields/\($0)" } ?? "")).data
     let was = data["alreadyDeleted"]?.bool == true || data["alreadyRemoved"]?.bool == true
     let until = data["purgeAfter"]?.string.map { "; an operator can restore it until \($0.text)" } ?? ""
     print("\(secret)\(field.map { "/" + $0 } ?? "") \(was ? "was deleted already" : "is deleted")\(until)")

@@ -50,7 +50,7 @@ struct SetField: AgentCommand {
       body["envelope"] = try LocalSealing(client: client, scope: scope).seal(value, secret: secret, field: field).json
     }
     let query = allowDowngrade ? "?allowDowngrade=true" : ""
-    _ = try client.send("PUT", "\(scope.path)/\(secret)/fields/\(field)\(query)", .object(body))
+    _ = try client.change("PUT", "\(scope.path)/\(secret)/fields/\(field)\(query)", .object(body))
   }
 
   /// Another agent may be faster: then the secret is there, which is what was wanted.

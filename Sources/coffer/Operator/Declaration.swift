@@ -50,6 +50,10 @@ extension Declaration.Tenant {
     let object = try reader.allowing(["name", "settings", "teams", "projects", "agents"])
     name = try object.text("name")
     settings = try object.object("settings")
+    var judged = Model.TenantSettings()
+    do throws(Refusal) { try judged.apply(settings ?? JSONObject()) } catch {
+      throw Trouble("\(object.place)/settings\(AdminClient.issues(in: error.details).joined())")
+    }
     teams = try object.texts("teams")
     projects = try object.list("projects").map { project in
       let project = try project.allowing(["name", "team"])

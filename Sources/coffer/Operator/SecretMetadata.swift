@@ -24,11 +24,19 @@ struct SecretMetadata: ParsableCommand {
   enum Kind: String, ExpressibleByArgument, CaseIterable { case org, team, project, agent }
 
   struct List: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "List the secrets of a tenant.")
+    static let configuration = CommandConfiguration(
+      abstract: "List the secrets of a tenant.",
+      discussion: "With --deleted the deleted ones too, each with its incarnation and the time until which it can be restored.")
     @OptionGroup var tenant: TenantOption
+    @Flag(help: "Those that were deleted and can be restored too.") var deleted = false
     @OptionGroup var json: JSONFlag
 
-    func run() throws { try tenant.list("/secrets", asJSON: json.isOn, ["scope", "scopeId", "secretId", "category", "updatedAt"]) }
+    func run() throws {
+      let columns: [JSONString] = ["scope", "scopeId", "secretId", "category", "updatedAt"]
+      try tenant.list(
+        deleted ? "/secrets?includeDeleted=true" : "/secrets", asJSON: json.isOn,
+        deleted ? columns + ["incarnation", "purgeAfter"] : columns)
+    }
   }
 
   struct Show: ParsableCommand {
