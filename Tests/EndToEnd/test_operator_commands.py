@@ -63,6 +63,13 @@ class CommandTableTests(unittest.TestCase):
                 self.assertIn("USAGE: coffer " + command, coffer.command(*command.split(), "--help").stdout)
 
 
+    def test_every_route_is_described(self):
+        text = (ROOT / "docs" / "operators.md").read_text(encoding="utf-8")
+        rows = re.findall(r"^\| `([A-Z]+ [^`]+)` \| .* \| `([^`]+)` \|$", text, re.M)
+        self.assertEqual(dict(rows), COMMANDS)
+        self.assertEqual(len(rows), len(COMMANDS))
+
+
 class OperatorCommandTests(unittest.TestCase):
     def setUp(self):
         self.coffer = Coffer(options=("--insecure-open",))
