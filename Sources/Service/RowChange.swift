@@ -84,10 +84,10 @@ extension AuditEvent {
   /// that is gone.
   var storedDetails: String {
     guard !rows.isEmpty else { return details }
-    let members = rows.map { change in
+    let members = rows.sorted { $0.place.utf8.lexicographicallyPrecedes($1.place.utf8) }.map { change in
       Self.quoted(change.place) + ":" + (change.state.map { "[\($0.incarnation),\($0.version)]" } ?? "null")
     }
-    let text = "\"rows\":{" + members.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }.joined(separator: ",") + "}"
+    let text = "\"rows\":{" + members.joined(separator: ",") + "}"
     if details.isEmpty || details == "{}" { return "{" + text + "}" }
     let known = (try? JSONValue.parse(Array(details.utf8), limits: Self.detailLimits).object)?.members ?? []
     guard let next = known.first(where: { "rows".utf8.lexicographicallyPrecedes($0.name.utf8) }) else {

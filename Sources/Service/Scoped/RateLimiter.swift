@@ -64,21 +64,24 @@ package final class RateLimiter: Sendable {
 
   /// The budgets of a key as they are; costs nothing.
   package func look(at caller: AgentCaller, now: Int64) -> [(name: RateClass, verdict: RateVerdict, perSecond: Int64)] {
-    buckets.withLock { buckets in
-      RateClass.allCases.map { name in
-        let rate = caller.grants.rates[name] ?? name.usual
-        let capacity = rate.burst * 1000
-        var bucket = buckets[.key(caller.keyID, name)] ?? Bucket(level: capacity, at: now)
-        bucket.refill(rate.perSecond * 1_000_000, capacity, now)
-        return (name, Self.verdict(bucket, rate, isAllowed: bucket.level >= 1000), rate.perSecond)
-      }
+    RateClass.allCases.map { name in
+      let (verdict, rate) = look(at: name, of: caller, now: now)
+      return (name, verdict, rate.perSecond)
     }
   }
 
   /// The budget for reads as it is, for answers that cost nothing.
   package func shown(to caller: AgentCaller, now: Int64) -> RateVerdict {
-    let reads = look(at: caller, now: now).first { $0.name == .reads }!.verdict
+    let reads = look(at: .reads, of: caller, now: now).verdict
     return RateVerdict(isAllowed: true, limit: reads.limit, remaining: reads.remaining, reset: reads.reset, retryAfter: 0)
+  }
+
+  private func look(at name: RateClass, of caller: AgentCaller, now: Int64) -> (verdict: RateVerdict, rate: Rate) {
+    let rate = caller.grants.rates[name] ?? name.usual
+    let capacity = rate.burst * 1000
+    var bucket = buckets.withLock { $0[.key(caller.keyID, name)] } ?? Bucket(level: capacity, at: now)
+    bucket.refill(rate.perSecond * 1_000_000, capacity, now)
+    return (Self.verdict(bucket, rate, isAllowed: bucket.level >= 1000), rate)
   }
 
   /// Takes one of the ten failures a minute that an address has; nil when one was left.
