@@ -26,7 +26,7 @@ package struct DotenvProblem: Error, Equatable {
     case behindQuotes = "something stands behind the closing quote"
     case backslash =
       "a backslash that readers take in different ways; in '…' one is itself before all but \\ and ', in \"…\" only \\n is a line end"
-    case dollar = "${, or $NAME outside of '…', which some readers replace; coffer set takes every value"
+    case dollar = "${, or $NAME or $( outside of '…', which some readers replace; coffer set takes every value"
     case hash = "a # that only some readers take for a comment; quote the value, or put a blank before the comment"
     case blank = "a tab, or another blank than a space, that only some readers cut off; quote the value, and use spaces"
     case backquote = "backquotes, which only some readers take for quotes"
@@ -176,5 +176,8 @@ struct DotenvReader {
     scalar.properties.isWhitespace || scalar.properties.generalCategory == .control
   }
 
-  private static func beginsName(_ byte: UInt8?) -> Bool { byte.map { isLetter($0) || $0 == UInt8(ascii: "{") } ?? false }
+  /// What some replace by the value of a variable, or by what a command prints.
+  private static func beginsName(_ byte: UInt8?) -> Bool {
+    byte.map { isLetter($0) || $0 == UInt8(ascii: "{") || $0 == UInt8(ascii: "(") } ?? false
+  }
 }

@@ -144,8 +144,7 @@ struct Body {
 
   // MARK: - Data keys
 
-  /// The field that a data key is for.
-  /// What a data key is asked for, when the caller may have it: access first, then the rules for names.
+  /// The field that a data key is for, when the caller may have one: access first, then the rules for names.
   func dataKeyAction(_ name: StaticString, needs capability: Capabilities, by call: Call) throws(ScopedFailure) -> ScopedAction {
     guard let kind = object["scope"]?.string.flatMap({ ScopeKind(rawValue: $0.text) }) else {
       throw ScopedFailure(.invalid("/scope", "org, team, project or agent"))

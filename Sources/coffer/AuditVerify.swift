@@ -33,8 +33,7 @@ extension Audit {
         verdict = data
       }
       guard let isIntact = verdict["ok"]?.bool else { throw Trouble("the answer holds no verdict") }
-      print(
-        json ? String(decoding: JSONValue.object(verdict).serialized(), as: UTF8.self) : Self.text(verdict, isIntact))
+      print(json ? String(decoding: JSONValue.object(verdict).serialized(), as: UTF8.self) : Self.text(verdict, isIntact))
       if !isIntact { throw ExitCode.failure }
     }
 

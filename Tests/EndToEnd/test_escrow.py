@@ -65,7 +65,7 @@ class EscrowTests(CofferTestCase):
         slip.write_text(theirs)
         refused = self.root("drill", str(slip), input=WORDS, check=False)
         self.assertEqual(refused.returncode, 1)
-        self.assertIn("root key", refused.stderr)
+        self.assertIn("this store is under another", refused.stderr)
 
     def test_a_lost_key_comes_back(self):
         self.escrow()

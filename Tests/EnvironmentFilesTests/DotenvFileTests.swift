@@ -37,7 +37,7 @@ struct DotenvFileTests {
     ("A='x\nB=2", 1, .unclosed), ("A=\"x", 1, .unclosed), ("A='x'y", 1, .behindQuotes), ("A='x\n'y", 2, .behindQuotes),
     ("A=\"\\\"\"", 1, .backslash), ("A=\"\\t\"", 1, .backslash), ("A=\"\\r\"", 1, .backslash), ("A=\"\\\\\"", 1, .backslash),
     ("A='\\\\'", 1, .backslash), ("A='\\''", 1, .backslash), ("A=\"$HOME\"", 1, .dollar), ("A=\"${X}\"", 1, .dollar),
-    ("A=$HOME", 1, .dollar),
+    ("A=$HOME", 1, .dollar), ("A=$(x)", 1, .dollar), ("A=\"a $(x)\"", 1, .dollar),
     ("A=x${X}", 1, .dollar), ("A=x#y", 1, .hash), ("A=#x", 1, .hash), ("A=x\t#y", 1, .hash), ("A=\tx", 1, .blank), ("A=x\t", 1, .blank),
     ("A=x\u{2028}", 1, .blank), ("A\t=x", 1, .noName), ("\tA=x", 1, .noName), ("A= # x", 1, .hash), ("A='${X}'", 1, .dollar),
     ("A=`x`", 1, .backquote), ("A=x\ry", 1, .carriageReturn),
