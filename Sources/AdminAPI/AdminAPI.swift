@@ -105,8 +105,8 @@ package final class AdminAPI {
 
   /// The refusal of a credential, which counts against its address as an agent's does.
   private func unauthenticated(_ request: Request) -> AdminFailure {
-    let verdict = desk.service.limiter.noteFailure(from: request.peer.address, now: desk.service.now())
-    return verdict.map { .failsTooOften(retryAfter: $0.retryAfter) } ?? .service(.unauthenticated)
+    let waits = desk.service.limiter.refusal(ofFailureFrom: request.peer.address, now: desk.service.now())
+    return waits.map(AdminFailure.refused) ?? .service(.unauthenticated)
   }
 
   private func answer(_ route: AdminRoute, _ parameters: [String], _ request: Request, _ principal: Principal) throws(AdminFailure)

@@ -8,8 +8,6 @@ enum AdminFailure: Error {
   case service(ServiceError)
   /// One of the codes that the scoped dialect has too.
   case refused(Refusal)
-  /// An address whose credentials fail too often; seconds until it may fail again.
-  case failsTooOften(retryAfter: Int64)
   case noRoute
   case methodNotAllowed(allow: String)
   case mediaType
@@ -23,7 +21,6 @@ enum AdminFailure: Error {
     switch self {
     case .service(let error): Self.status(of: error)
     case .refused(let refusal): refusal.code.status
-    case .failsTooOften: ErrorCode.rateLimited.status
     case .noRoute: 404
     case .methodNotAllowed: 405
     case .mediaType: 415
@@ -37,7 +34,6 @@ enum AdminFailure: Error {
     switch self {
     case .service(let error): Self.code(of: error)
     case .refused(let refusal): refusal.code
-    case .failsTooOften: .rateLimited
     case .noRoute: .notFound
     case .methodNotAllowed: .methodNotAllowed
     case .mediaType: .unsupportedMediaType
@@ -48,11 +44,12 @@ enum AdminFailure: Error {
     }
   }
 
+  private var retryAfter: Int? { if case .refused(let refusal) = self { refusal.retryAfter } else { code.retryAfter } }
+
   var message: String {
     switch self {
     case .service(let error): Self.text(of: error)
     case .refused(let refusal): "\(refusal.code.message)"
-    case .failsTooOften: "\(ErrorCode.rateLimited.message)"
     case .noRoute: "There is no such route."
     case .methodNotAllowed: "The route does not have this method."
     case .mediaType: "The body must be sent as application/json."
@@ -148,8 +145,7 @@ enum AdminFailure: Error {
     var headers: [(name: StaticString, value: String)] = []
     if case .methodNotAllowed(let allow) = self { headers.append(("Allow", allow)) }
     if status == 401 { headers.append(("WWW-Authenticate", "Bearer")) }
-    if case .failsTooOften(let seconds) = self { headers.append(("Retry-After", String(seconds))) }
-    if let seconds = code.retryAfter { headers.append(("Retry-After", String(seconds))) }
+    if let seconds = retryAfter { headers.append(("Retry-After", String(seconds))) }
     var body = JSONObject()
     body["message"] = .string(JSONString(message))
     body["code"] = .string(JSONString(code.rawValue))

@@ -156,7 +156,7 @@ package enum RootKeySource: Sendable {
 
     package var message: String {
       switch self {
-      case .file(let failure): KeyFile.storeMessage(failure)
+      case .file(let failure): failure.storeMessage
       case .command(let failure): failure.message
       case .text(.newerFormat): "the root key has the format of a newer Coffer"
       case .text(.wrongCheck): "the root key has a slip in it: its check does not fit; compare it with your copy"

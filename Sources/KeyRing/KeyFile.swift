@@ -26,15 +26,14 @@ package enum KeyFile {
       case .system(let path, let code): "\(path) cannot be used: \(unsafe String(cString: strerror(code)))"
       }
     }
+
+    /// The same of a file that a store cannot do without.
+    package var storeMessage: String {
+      if case .missing = self { message + "; restore it from your copy" } else { message }
+    }
   }
 
   private static let maximumBytes = 4096
-
-  /// The same of a file that a store cannot do without.
-  package static func storeMessage(_ failure: Failure) -> String {
-    guard case .missing = failure else { return failure.message }
-    return failure.message + "; restore it from your copy"
-  }
 
   /// Reads a key file after checking its type, owner and mode on the opened descriptor.
   package static func read(_ path: String) throws(Failure) -> SecretBytes {

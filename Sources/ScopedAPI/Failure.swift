@@ -12,7 +12,7 @@ enum Failure {
     case 401: headers.append(("WWW-Authenticate", "Bearer"))
     default: break
     }
-    if let seconds = refusal.code.retryAfter { headers.append(("Retry-After", String(seconds))) }
+    if let seconds = refusal.retryAfter { headers.append(("Retry-After", String(seconds))) }
     var body = JSONObject()
     body["message"] = .string(JSONString(stringLiteral: refusal.code.message))
     body["code"] = .string(JSONString(refusal.code.rawValue))

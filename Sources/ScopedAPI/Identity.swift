@@ -86,12 +86,9 @@ extension ScopedAPI {
 
   /// Guessing invites counts as failing with credentials.
   private static func failedEnrolment(_ failure: ScopedFailure, _ request: Request, _ service: Service) -> Response {
-    if failure.refusal.code == .inviteInvalid,
-      let verdict = service.limiter.noteFailure(from: request.peer.address, now: service.now())
-    {
-      return Failure.response(Refusal(.rateLimited), request, at: service.now(), headers: [("Retry-After", String(verdict.retryAfter))])
-    }
-    return Failure.response(failure.refusal, request, at: service.now())
+    let counts = failure.refusal.code == .inviteInvalid
+    let waits = counts ? service.limiter.refusal(ofFailureFrom: request.peer.address, now: service.now()) : nil
+    return Failure.response(waits ?? failure.refusal, request, at: service.now())
   }
 
   /// An answer that shows a key, this once. The key needs no escapes.

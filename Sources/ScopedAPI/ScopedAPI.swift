@@ -78,13 +78,10 @@ package final class ScopedAPI {
   private func failedCredential(_ failure: ScopedFailure, _ request: Request) -> Response {
     switch failure.refusal.code {
     case .unauthenticated, .keyExpired, .keyRevoked:
-      if let verdict = service.limiter.noteFailure(from: request.peer.address, now: service.now()) {
-        return Failure.response(
-          Refusal(.rateLimited), request, at: service.now(), headers: [("Retry-After", String(verdict.retryAfter))])
-      }
-    default: break
+      let waits = service.limiter.refusal(ofFailureFrom: request.peer.address, now: service.now())
+      return Failure.response(waits ?? failure.refusal, request, at: service.now())
+    default: return Failure.response(failure.refusal, request, at: service.now())
     }
-    return Failure.response(failure.refusal, request, at: service.now())
   }
 
   /// A refusal that belongs into the audit chain is written there before it is sent.

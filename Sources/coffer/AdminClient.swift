@@ -143,10 +143,13 @@ enum AdminClient {
   static func rootKeyInUse(_ directory: String) throws -> RootKey {
     let configuration = try settings(directory)
     let root = try rootKey(configuration)
-    guard let waiting = try? configuration.rootKeyFiles.waiting(),
-      let status = try send(.get, "/admin/v1/root", directory: directory)["data"]?.object, status["rootKeyId"]?.string?.text == waiting.id
-    else { return root }
+    guard let waiting = try? configuration.rootKeyFiles.waiting(), try rootKeyID(directory) == waiting.id else { return root }
     return waiting
+  }
+
+  /// The id of the root key that the store is under.
+  static func rootKeyID(_ directory: String) throws -> String? {
+    try send(.get, "/admin/v1/root", directory: directory)["data"]?.object?["rootKeyId"]?.string?.text
   }
 
   static func rootKey(_ configuration: Configuration) throws -> RootKey {

@@ -44,8 +44,7 @@ struct Root: ParsableCommand {
       let path = Folder.absolute(directory.path)
       let root = try Root.opened(copy, passphrase)
       let configuration = try AdminClient.settings(path)
-      let inUse = try AdminClient.send(.get, "/admin/v1/root", directory: path)["data"]?.object?["rootKeyId"]?.string?.text
-      guard inUse == root.id else {
+      guard try AdminClient.rootKeyID(path) == root.id else {
         throw Trouble("the copy holds root key \(root.id), and this store is under another; make a new copy with: coffer root escrow")
       }
       let backup = configuration.directory.value + "/drill-" + Moment.stamp()

@@ -65,7 +65,7 @@ struct Server {
       log.write(.startRefused(error.message))
       return 66
     } catch let error as KeyFile.Failure {
-      log.write(.startRefused(KeyFile.storeMessage(error)))
+      log.write(.startRefused(error.storeMessage))
       return 66
     } catch let error as RootKeySource.Failure {
       log.write(.startRefused(error.message))

@@ -131,10 +131,13 @@ package enum ErrorCode: String, Sendable, CaseIterable {
 package struct Refusal: Error, Sendable {
   package let code: ErrorCode
   package var details: JSONObject?
+  /// Seconds until it is worth another try; nil where that depends on more than time.
+  package let retryAfter: Int?
 
-  package init(_ code: ErrorCode, details: JSONObject? = nil) {
+  package init(_ code: ErrorCode, details: JSONObject? = nil, retryAfter: Int? = nil) {
     self.code = code
     self.details = details
+    self.retryAfter = retryAfter ?? code.retryAfter
   }
 
   /// A part of the request breaks a rule.

@@ -85,13 +85,18 @@ package final class RateLimiter: Sendable {
   }
 
   /// Takes one of the ten failures a minute that an address has; nil when one was left.
-  package func noteFailure(from address: String, now: Int64) -> RateVerdict? {
+  func noteFailure(from address: String, now: Int64) -> RateVerdict? {
     guard refuses else { return nil }
     let verdict = buckets.withLock { buckets in
       if buckets.count > Self.maximumBuckets { buckets = [:] }
       return Self.take(.address(address), Self.failures, &buckets, now, perThousandSeconds: 166_667)
     }
     return verdict.isAllowed ? nil : verdict
+  }
+
+  /// The same as a refusal.
+  package func refusal(ofFailureFrom address: String, now: Int64) -> Refusal? {
+    noteFailure(from: address, now: now).map { Refusal(.rateLimited, retryAfter: Int($0.retryAfter)) }
   }
 
   private static func take(

@@ -15,7 +15,7 @@ extension Checks {
       do {
         _ = try KeyFile.read(path)
         findings.append(Finding(.keyFile, .good, "\(path) is there and closed to other users"))
-      } catch { findings.append(Finding(.keyFile, .wrong, KeyFile.storeMessage(error))) }
+      } catch { findings.append(Finding(.keyFile, .wrong, error.storeMessage)) }
     }
     let directory = configuration.directory.value
     let store = directory + "/store"
