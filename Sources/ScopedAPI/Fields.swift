@@ -84,8 +84,8 @@ extension ScopedAPI {
     let action = try call.allowed("field.versions", .read)
     let rows: [JSONValue] = try desk.versions(action, for: call.caller).map { version in
       [
-        "fieldVersion": Wire.number(version.version), "sensitivity": Wire.text(version.sensitivity),
-        "createdAt": Wire.time(version.createdAt), "createdBy": Wire.text(version.createdBy), "state": Wire.text(version.state),
+        "fieldVersion": Wire.number(version.number), "sensitivity": Wire.text(version.sensitivity),
+        "createdAt": Wire.time(version.createdAt), "createdBy": Wire.text(version.createdBy), "state": Wire.text(version.state.rawValue),
       ]
     }
     return Wire.page(rows, cursor: nil, call.request, at: service.now())

@@ -79,7 +79,7 @@ extension SQLiteReading {
     try connection.prepare(
       """
       SELECT tenant, scope, scope_id, secret_id, incarnation, name, category, tags, revision, kek_version, created_at, updated_at,
-        created_by, updated_by, deleted_at, purge_after, mac, is_canary FROM scoped_secrets
+        created_by, updated_by, deleted_at, purge_after, mac, is_canary, field_versions FROM scoped_secrets
       WHERE tenant = ?1 AND scope = ?2 AND scope_id = ?3 AND secret_id = ?4 AND grave = 0
       """
     ).first([.text(place.tenant), .text(place.scope), .text(place.scopeID), .text(id)], read: ScopedSecretRow.init)
@@ -89,7 +89,7 @@ extension SQLiteReading {
     try connection.prepare(
       """
       SELECT tenant, scope, scope_id, secret_id, incarnation, name, category, tags, revision, kek_version, created_at, updated_at,
-        created_by, updated_by, deleted_at, purge_after, mac, is_canary FROM scoped_secrets
+        created_by, updated_by, deleted_at, purge_after, mac, is_canary, field_versions FROM scoped_secrets
       WHERE tenant = ?1 AND scope = ?2 AND scope_id = ?3 AND secret_id > ?4 AND grave = 0 ORDER BY secret_id LIMIT ?5
       """
     ).all(
@@ -100,7 +100,7 @@ extension SQLiteReading {
     try connection.prepare(
       """
       SELECT tenant, scope, scope_id, secret_id, incarnation, name, category, tags, revision, kek_version, created_at, updated_at,
-        created_by, updated_by, deleted_at, purge_after, mac, is_canary FROM scoped_secrets
+        created_by, updated_by, deleted_at, purge_after, mac, is_canary, field_versions FROM scoped_secrets
       WHERE tenant = ?1 AND scope = ?2 AND scope_id = ?3 AND secret_id = ?4 AND grave <> 0 ORDER BY deleted_at DESC LIMIT ?5
       """
     ).all(
@@ -111,7 +111,7 @@ extension SQLiteReading {
     try connection.prepare(
       """
       SELECT tenant, scope, scope_id, secret_id, incarnation, name, category, tags, revision, kek_version, created_at, updated_at,
-        created_by, updated_by, deleted_at, purge_after, mac, is_canary FROM scoped_secrets
+        created_by, updated_by, deleted_at, purge_after, mac, is_canary, field_versions FROM scoped_secrets
       WHERE tenant = ?1 AND purge_after <= ?2 ORDER BY purge_after LIMIT ?3
       """
     ).all([.text(tenant), .integer(time), .integer(Int64(limit))], read: ScopedSecretRow.init)
@@ -123,19 +123,19 @@ extension SQLiteReading {
     try connection.prepare(
       """
       SELECT tenant, scope, scope_id, secret_id, incarnation, name, category, tags, revision, kek_version, created_at, updated_at,
-        created_by, updated_by, deleted_at, purge_after, mac, is_canary, grave FROM scoped_secrets
+        created_by, updated_by, deleted_at, purge_after, mac, is_canary, field_versions, grave FROM scoped_secrets
       WHERE tenant = ?1 AND (scope, scope_id, secret_id, grave) > (?2, ?3, ?4, ?5) ORDER BY scope, scope_id, secret_id, grave LIMIT ?6
       """
     ).all(
       [.text(place.tenant), .text(place.scope), .text(place.scopeID), .text(id), .integer(grave), .integer(Int64(limit))]
-    ) { (ScopedSecretRow($0), $0.integer(18)) }
+    ) { (ScopedSecretRow($0), $0.integer(19)) }
   }
 
   func scopedCanaries(tenant: String, limit: Int) throws(StoreError) -> [ScopedSecretRow] {
     try connection.prepare(
       """
       SELECT tenant, scope, scope_id, secret_id, incarnation, name, category, tags, revision, kek_version, created_at, updated_at,
-        created_by, updated_by, deleted_at, purge_after, mac, is_canary FROM scoped_secrets
+        created_by, updated_by, deleted_at, purge_after, mac, is_canary, field_versions FROM scoped_secrets
       WHERE tenant = ?1 AND is_canary = 1 ORDER BY scope, scope_id, secret_id, grave LIMIT ?2
       """
     ).all([.text(tenant), .integer(Int64(limit))], read: ScopedSecretRow.init)
@@ -147,7 +147,12 @@ extension SQLiteReading {
   }
 
   func field(tenant: String, incarnation: UInt64, key: String) throws(StoreError) -> FieldRow? {
-    try field(tenant: tenant, incarnation: incarnation, key: key, past: FieldRow.newest)
+    try connection.prepare(
+      """
+      SELECT tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, created_at, created_by, purge_after,
+        mac, sealed FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND field_key = ?3 ORDER BY version DESC LIMIT 1
+      """
+    ).first([.text(tenant), .unsigned(incarnation), .text(key)]) { FieldRow($0) }
   }
 
   func scopedField(_ place: ScopeKey, secret: String, key: String) throws(StoreError) -> (ScopedSecretRow, FieldRow?)? {
@@ -155,14 +160,13 @@ extension SQLiteReading {
       """
       SELECT s.tenant, s.scope, s.scope_id, s.secret_id, s.incarnation, s.name, s.category, s.tags, s.revision, s.kek_version,
         s.created_at, s.updated_at, s.created_by, s.updated_by, s.deleted_at, s.purge_after, s.mac, s.is_canary,
-        f.tenant, f.incarnation, f.field_key, f.version, f.state, f.sensitivity, f.data_key_id, f.kek_version, f.created_at,
-        f.created_by, f.purge_after, f.mac, f.sealed
-      FROM scoped_secrets s LEFT JOIN fields f
-        ON f.tenant = s.tenant AND f.incarnation = s.incarnation AND f.past = 9223372036854775807 AND f.field_key = ?5
-      WHERE s.tenant = ?1 AND s.scope = ?2 AND s.scope_id = ?3 AND s.secret_id = ?4 AND s.grave = 0
+        s.field_versions, f.tenant, f.incarnation, f.field_key, f.version, f.state, f.sensitivity, f.data_key_id, f.kek_version,
+        f.created_at, f.created_by, f.purge_after, f.mac, f.sealed
+      FROM scoped_secrets s LEFT JOIN fields f ON f.tenant = s.tenant AND f.incarnation = s.incarnation AND f.field_key = ?5
+      WHERE s.tenant = ?1 AND s.scope = ?2 AND s.scope_id = ?3 AND s.secret_id = ?4 AND s.grave = 0 ORDER BY f.version DESC LIMIT 1
       """
     ).first([.text(place.tenant), .text(place.scope), .text(place.scopeID), .text(secret), .text(key)]) { row in
-      (ScopedSecretRow(row), row.isNull(18) ? nil : FieldRow(row, from: 18))
+      (ScopedSecretRow(row), row.isNull(19) ? nil : FieldRow(row, from: 19))
     }
   }
 
@@ -171,33 +175,33 @@ extension SQLiteReading {
       withValues
         ? """
         SELECT tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, created_at, created_by,
-          purge_after, mac, sealed FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND past = 9223372036854775807 ORDER BY field_key
+          purge_after, mac, sealed FROM fields AS f WHERE tenant = ?1 AND incarnation = ?2 AND NOT EXISTS (
+            SELECT 1 FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND field_key = f.field_key AND version > f.version)
+        ORDER BY field_key
         """
         : """
         SELECT tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, created_at, created_by,
-          purge_after, mac, x'' FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND past = 9223372036854775807 ORDER BY field_key
+          purge_after, mac, x'' FROM fields AS f WHERE tenant = ?1 AND incarnation = ?2 AND NOT EXISTS (
+            SELECT 1 FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND field_key = f.field_key AND version > f.version)
+        ORDER BY field_key
         """
     ).all([.text(tenant), .unsigned(incarnation)]) { FieldRow($0) }
   }
 
   func fieldVersion(tenant: String, incarnation: UInt64, key: String, version: UInt64) throws(StoreError) -> FieldRow? {
-    try field(tenant: tenant, incarnation: incarnation, key: key, past: version)
-  }
-
-  private func field(tenant: String, incarnation: UInt64, key: String, past: UInt64) throws(StoreError) -> FieldRow? {
     try connection.prepare(
       """
       SELECT tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, created_at, created_by, purge_after,
-        mac, sealed FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND past = ?3 AND field_key = ?4
+        mac, sealed FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND field_key = ?3 AND version = ?4
       """
-    ).first([.text(tenant), .unsigned(incarnation), .unsigned(past), .text(key)]) { FieldRow($0) }
+    ).first([.text(tenant), .unsigned(incarnation), .text(key), .unsigned(version)]) { FieldRow($0) }
   }
 
   func fieldVersions(tenant: String, incarnation: UInt64, key: String, limit: Int) throws(StoreError) -> [FieldRow] {
     try connection.prepare(
       """
       SELECT tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, created_at, created_by, purge_after,
-        mac, x'' FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND past < 9223372036854775807 AND field_key = ?3 ORDER BY past DESC LIMIT ?4
+        mac, x'' FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND field_key = ?3 ORDER BY version DESC LIMIT ?4
       """
     ).all([.text(tenant), .unsigned(incarnation), .text(key), .integer(Int64(limit))]) { FieldRow($0) }
   }
@@ -238,7 +242,7 @@ extension SQLiteReading {
       scopedSecrets: try rows(
         """
         SELECT tenant, scope, scope_id, secret_id, incarnation, name, category, tags, revision, kek_version, created_at, updated_at,
-          created_by, updated_by, deleted_at, purge_after, mac, is_canary FROM scoped_secrets
+          created_by, updated_by, deleted_at, purge_after, mac, is_canary, field_versions FROM scoped_secrets
         WHERE tenant = ?1 AND kek_version = ?2 LIMIT ?3
         """, ScopedSecretRow.init),
       fields: try rows(
@@ -337,16 +341,16 @@ extension ScopedSecretRow {
       name: row.text(5), category: row.text(6), tags: row.text(7), revision: row.unsigned(8), kekVersion: row.unsigned32(9),
       createdAt: row.integer(10), updatedAt: row.integer(11), createdBy: row.text(12), updatedBy: row.text(13),
       deletedAt: row.optionalInteger(14), purgeAfter: row.optionalInteger(15), isCanary: row.integer(17) != 0,
-      mac: row.blob(16))
+      fieldVersions: row.text(18), mac: row.blob(16))
   }
 }
 
 extension FieldRow {
-  /// A state that is not known counts as destroyed: the row's MAC refuses it anyway.
+  /// A state that is not known counts as removed: the row's MAC refuses it anyway.
   fileprivate init(_ row: SQLiteStatement.Row, from first: Int32 = 0) {
     self.init(
       tenant: row.text(first), incarnation: row.unsigned(first + 1), fieldKey: row.text(first + 2), version: row.unsigned(first + 3),
-      state: State(rawValue: row.text(first + 4)) ?? .destroyed, sensitivity: row.text(first + 5), dataKeyID: row.blob(first + 6),
+      state: State(rawValue: row.text(first + 4)) ?? .removed, sensitivity: row.text(first + 5), dataKeyID: row.blob(first + 6),
       kekVersion: row.unsigned32(first + 7), createdAt: row.integer(first + 8), createdBy: row.text(first + 9),
       purgeAfter: row.optionalInteger(first + 10), mac: row.blob(first + 11), sealed: row.blob(first + 12))
   }

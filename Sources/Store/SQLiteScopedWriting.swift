@@ -67,8 +67,8 @@ extension SQLiteTransaction {
     try connection.prepare(
       """
       REPLACE INTO scoped_secrets (tenant, scope, scope_id, secret_id, grave, incarnation, name, category, tags, revision, kek_version,
-        created_at, updated_at, created_by, updated_by, deleted_at, purge_after, mac, is_canary)
-      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
+        created_at, updated_at, created_by, updated_by, deleted_at, purge_after, mac, is_canary, field_versions)
+      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
       """
     ).run(
       [
@@ -76,6 +76,7 @@ extension SQLiteTransaction {
         .unsigned(row.incarnation), .text(row.name), .text(row.category), .text(row.tags), .unsigned(row.revision),
         .integer(Int64(row.kekVersion)), .integer(row.createdAt), .integer(row.updatedAt), .text(row.createdBy), .text(row.updatedBy),
         .optional(row.deletedAt), .optional(row.purgeAfter), .blob(row.mac), .integer(row.isCanary ? 1 : 0),
+        .text(row.fieldVersions),
       ])
   }
 
@@ -95,24 +96,28 @@ extension SQLiteTransaction {
     ).first([.text(place.tenant), .text(place.scope), .text(place.scopeID), .integer(difference)]) { $0.integer(0) } ?? 0
   }
 
-  func put(_ row: FieldRow) throws(StoreError) {
+  func insert(_ row: FieldRow) throws(StoreError) {
     try connection.prepare(
       """
-      REPLACE INTO fields (tenant, incarnation, past, field_key, version, state, sensitivity, data_key_id, kek_version, created_at,
-        created_by, purge_after, mac, sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+      INSERT INTO fields (tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, created_at, created_by,
+        purge_after, mac, sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
       """
-    ).run(
-      [
-        .text(row.tenant), .unsigned(row.incarnation), .unsigned(row.past), .text(row.fieldKey), .unsigned(row.version),
-        .text(row.state.rawValue), .text(row.sensitivity), .blob(row.dataKeyID), .integer(Int64(row.kekVersion)), .integer(row.createdAt),
-        .text(row.createdBy), .optional(row.purgeAfter), .blob(row.mac), .blob(row.sealed),
-      ])
+    ).run(row.values)
   }
 
-  func deleteFieldVersion(tenant: String, incarnation: UInt64, key: String, version: UInt64) throws(StoreError) -> Bool {
-    try connection.prepare("DELETE FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND past = ?3 AND field_key = ?4")
-      .run([.text(tenant), .unsigned(incarnation), .unsigned(version), .text(key)])
-    return connection.changedRows > 0
+  func update(_ row: FieldRow) throws(StoreError) {
+    try connection.prepare(
+      """
+      UPDATE fields SET state = ?5, sensitivity = ?6, data_key_id = ?7, kek_version = ?8, created_at = ?9, created_by = ?10,
+        purge_after = ?11, mac = ?12, sealed = ?13 WHERE tenant = ?1 AND incarnation = ?2 AND field_key = ?3 AND version = ?4
+      """
+    ).run(row.values)
+    try requireChange()
+  }
+
+  func deleteFieldVersions(tenant: String, incarnation: UInt64, key: String, through version: UInt64) throws(StoreError) {
+    try connection.prepare("DELETE FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND field_key = ?3 AND version <= ?4")
+      .run([.text(tenant), .unsigned(incarnation), .text(key), .unsigned(version)])
   }
 
   func deleteFields(tenant: String, incarnation: UInt64) throws(StoreError) {
@@ -180,14 +185,12 @@ extension ScopedSecretRow {
 }
 
 extension FieldRow {
-  /// `past` of the newest version: the last in the order of the key, beside the versions that its next change touches.
-  static let newest = UInt64(Int64.max)
-
-  /// Part of the key: the version, but for the newest.
-  fileprivate var past: UInt64 {
-    switch state {
-    case .current, .removed: Self.newest
-    case .retained, .destroyed: version
-    }
+  /// In the order of the columns.
+  fileprivate var values: [13 of SQLiteStatement.Value] {
+    [
+      .text(tenant), .unsigned(incarnation), .text(fieldKey), .unsigned(version), .text(state.rawValue), .text(sensitivity),
+      .blob(dataKeyID), .integer(Int64(kekVersion)), .integer(createdAt), .text(createdBy), .optional(purgeAfter), .blob(mac),
+      .blob(sealed),
+    ]
   }
 }

@@ -119,11 +119,13 @@ package struct ScopedSecretRow: Sendable, Equatable {
   package var purgeAfter: Int64?
   /// Whoever reads it raises an alert.
   package var isCanary: Bool
+  /// The newest version of each field that it has or had. Empty when it has none, or was not changed since schema 7.
+  package var fieldVersions: String
   package var mac: [UInt8]
   package init(
     place: ScopeKey, secretID: String, incarnation: UInt64, name: String, category: String, tags: String, revision: UInt64,
     kekVersion: UInt32, createdAt: Int64, updatedAt: Int64, createdBy: String, updatedBy: String, deletedAt: Int64?, purgeAfter: Int64?,
-    isCanary: Bool = false, mac: [UInt8]
+    isCanary: Bool = false, fieldVersions: String = "", mac: [UInt8]
   ) {
     self.place = place
     self.secretID = secretID
@@ -140,21 +142,20 @@ package struct ScopedSecretRow: Sendable, Equatable {
     self.deletedAt = deletedAt
     self.purgeAfter = purgeAfter
     self.isCanary = isCanary
+    self.fieldVersions = fieldVersions
     self.mac = mac
   }
 }
 
-/// One version of a field: the current one, or an earlier one.
+/// One version of a field: the newest, or an earlier one that is retained.
 package struct FieldRow: Sendable, Equatable {
   package enum State: String, Sendable {
-    /// The version that is read.
-    case current
+    /// Can be read. Every version is written with it and keeps it when a newer one comes.
+    case live = "current"
     /// The newest version of a field that was removed.
     case removed
-    /// An earlier version that can still be read.
+    /// An earlier version that can be read, from before schema 7. Never the newest.
     case retained
-    /// An earlier version of which only the fact is left.
-    case destroyed
   }
   package var tenant: String
   /// Of the secret.
@@ -172,7 +173,7 @@ package struct FieldRow: Sendable, Equatable {
   /// Of a removed field: until when its removal is remembered.
   package var purgeAfter: Int64?
   package var mac: [UInt8]
-  /// Empty when destroyed, and in lists.
+  /// Empty in lists, and in a removed field whose deletion window is over.
   package var sealed: [UInt8]
   package init(
     tenant: String, incarnation: UInt64, fieldKey: String, version: UInt64, state: State, sensitivity: String, dataKeyID: [UInt8],

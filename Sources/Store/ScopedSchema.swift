@@ -235,4 +235,31 @@ extension Schema {
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX idempotency_by_age ON idempotency (tenant, created_at);
     """
+
+  /// Step 7: a version of a field lies where it was written until it is destroyed, and then it is gone: the audit chain tells of it.
+  /// A secret names the newest version of each of its fields.
+  static let fieldsByVersion: StaticString = """
+    ALTER TABLE scoped_secrets ADD COLUMN field_versions TEXT NOT NULL DEFAULT '';
+
+    CREATE TABLE field_versions (
+      tenant TEXT NOT NULL REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
+      incarnation INTEGER NOT NULL,
+      field_key TEXT NOT NULL,
+      version INTEGER NOT NULL,
+      state TEXT NOT NULL,
+      sensitivity TEXT NOT NULL,
+      data_key_id BLOB NOT NULL,
+      kek_version INTEGER NOT NULL,
+      created_at INTEGER NOT NULL,
+      created_by TEXT NOT NULL,
+      purge_after INTEGER,
+      mac BLOB NOT NULL,
+      sealed BLOB NOT NULL,
+      PRIMARY KEY (tenant, incarnation, field_key, version)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO field_versions SELECT tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, created_at,
+      created_by, purge_after, mac, sealed FROM fields WHERE state <> 'destroyed';
+    DROP TABLE fields;
+    ALTER TABLE field_versions RENAME TO fields;
+    """
 }

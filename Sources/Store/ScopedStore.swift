@@ -31,14 +31,15 @@ package protocol ScopedStoreReading: AnyObject {
   func scopedCanaries(tenant: String, limit: Int) throws(StoreError) -> [ScopedSecretRow]
   /// How many live ones a scope has.
   func scopeSize(_ place: ScopeKey) throws(StoreError) -> Int64
-  /// The newest version, current or removed.
+  /// The newest version, live or removed.
   func field(tenant: String, incarnation: UInt64, key: String) throws(StoreError) -> FieldRow?
   /// A live secret and the newest version of one of its fields, in one look-up.
   func scopedField(_ place: ScopeKey, secret: String, key: String) throws(StoreError) -> (ScopedSecretRow, FieldRow?)?
   /// Newest versions, in order of key.
   func fields(tenant: String, incarnation: UInt64, withValues: Bool) throws(StoreError) -> [FieldRow]
+  /// The newest or an earlier one.
   func fieldVersion(tenant: String, incarnation: UInt64, key: String, version: UInt64) throws(StoreError) -> FieldRow?
-  /// Earlier versions without values, newest first.
+  /// All versions of a field without values, newest first.
   func fieldVersions(tenant: String, incarnation: UInt64, key: String, limit: Int) throws(StoreError) -> [FieldRow]
   func dataKey(tenant: String, id: [UInt8]) throws(StoreError) -> DataKeyRow?
   /// In order of id.
@@ -73,9 +74,12 @@ package protocol ScopedStoreWriting: ScopedStoreReading {
   func delete(_ row: ScopedSecretRow) throws(StoreError)
   /// Adds to the number of live secrets of a scope; the new number.
   func resize(_ place: ScopeKey, by difference: Int64) throws(StoreError) -> Int64
-  /// Inserts or replaces the newest version of a field, or an earlier version, as its state says.
-  func put(_ row: FieldRow) throws(StoreError)
-  func deleteFieldVersion(tenant: String, incarnation: UInt64, key: String, version: UInt64) throws(StoreError) -> Bool
+  /// Adds a version of a field. Throws `conflict` when it is there.
+  func insert(_ row: FieldRow) throws(StoreError)
+  /// Changes a version of a field in place. Throws `conflict` when it is not there.
+  func update(_ row: FieldRow) throws(StoreError)
+  /// The versions of one field up to this one.
+  func deleteFieldVersions(tenant: String, incarnation: UInt64, key: String, through version: UInt64) throws(StoreError)
   /// Every version of every field.
   func deleteFields(tenant: String, incarnation: UInt64) throws(StoreError)
   /// Throws `conflict` when the id is taken.

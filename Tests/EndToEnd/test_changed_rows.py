@@ -282,20 +282,30 @@ class ChangedRowTests(ScopedTestCase):
         self.assertEqual(self.findings(), [])
 
     def test_an_older_field_is_found(self):
+        """A secret names the newest version of each of its fields: an earlier one is not read in its place. The chain knows both."""
         coffer = self.use_fresh()
         agent = self.agent()
         agent.call("PUT", agent.path("s"), {"fields": [{"key": key, "sensitivity": "plaintext", "value": "one"} for key in "abc"]})
         database = Database(coffer.folder + "/store/coffer.db")
         self.addCleanup(database.connection.close)
-        old = {row["field_key"]: row for row in database.rows("fields")}
+        old, secret = {row["field_key"]: row for row in database.rows("fields")}, database.rows("scoped_secrets")[0]
         agent.call("PUT", agent.path("s/fields/a"), {"sensitivity": "plaintext", "value": "two"})
         agent.call("DELETE", agent.path("s/fields/b"))
         self.assertEqual(self.findings(), [])
-        for key in "ab":
-            self.assertTrue(database.put("fields", database.row("fields", old[key]), old[key]))
-        database.connection.execute("DELETE FROM fields WHERE field_key = 'c'")
-        problems = {(one["place"].rsplit("/", 1)[1], one["problem"]) for one in self.findings() if one["place"].startswith("fields/")}
-        self.assertEqual(problems, {("a", "not_the_newest"), ("b", "not_the_newest"), ("c", "missing")})
+        self.assertTrue(database.put("fields", database.row("fields", old["b"]), old["b"]))
+        database.connection.execute("DELETE FROM fields WHERE field_key = 'a' AND version = 2 OR field_key = 'c'")
+
+        def problems():
+            return {(one["place"].rsplit("/", 1)[1], one["problem"]) for one in self.findings()}
+
+        wrong = {("a", "not_the_newest"), ("b", "not_the_newest"), ("c", "missing")}
+        self.assertEqual(problems(), wrong)
+        for refused in ("s", "s/fields/a", "s/fields/a?version=1", "s/fields/a/versions", "s/fields/c"):
+            answer = agent.ask("GET", agent.path(refused))
+            self.assertEqual((answer.status, answer.json()["code"]), (503, "unavailable"), refused)
+        self.assertEqual(agent.ask("PUT", agent.path("s/fields/a"), {"sensitivity": "plaintext", "value": "three"}).status, 503)
+        self.assertTrue(database.put("scoped_secrets", database.row("scoped_secrets", secret), secret))
+        self.assertEqual(problems(), wrong | {("s", "not_the_newest")})
 
     def test_uses_of_a_token_do_not_come_back(self):
         coffer = self.use_fresh()

@@ -2,6 +2,7 @@
 
 import base64
 import concurrent.futures
+import contextlib
 import json
 import pathlib
 import re
@@ -155,35 +156,36 @@ class BindingTests(ScopedTestCase):
             self.assertNotIn(b"canary", answer.body)
         self.assertEqual(agent.ask("GET", agent.path("t/fields/g")).status, 200)
 
-    def test_a_changed_version_is_not_made_good_by_its_destruction(self):
-        """T04: a version gets a new MAC when it is destroyed, so it is proven first."""
+    def test_a_changed_version_is_not_made_good_by_a_rollback(self):
+        """T04: an earlier version is proven before it is read or set again, and who made a destroyed one says the audit chain."""
         coffer = self.use_fresh()
         agent = self.agent()
         agent.call("PUT", agent.path("s"), {})
+        target = agent.path("s/fields/f")
 
-        def put(field, number):
-            return agent.ask("PUT", agent.path("s/fields/" + field), {"sensitivity": "plaintext", "value": "canary %d" % number})
+        def put(number):
+            return agent.call("PUT", target, {"sensitivity": "plaintext", "value": "canary %d" % number})
 
-        for field in ("author", "state", "whole"):
-            for number in range(6):
-                self.assertEqual(put(field, number).status, 200)
-        coffer.stop()
-        agent.client.close()
-        database = sqlite3.connect(coffer.folder + "/store/coffer.db")
-        with database:
-            # Five of six versions are kept beside the newest: the next change destroys the first.
-            for change in ("created_by = 'x' WHERE field_key = 'author'", "state = 'destroyed' WHERE field_key = 'state'"):
-                self.assertEqual(database.execute("UPDATE fields SET %s AND version = 1" % change).rowcount, 1)
-        database.close()
-        coffer.up()
-        for field in ("author", "state"):
-            answer = put(field, 6)
-            self.assertEqual((answer.status, answer.json()["code"]), (503, "unavailable"), field)
+        for number in range(6):
+            put(number)
+        with contextlib.closing(sqlite3.connect(coffer.folder + "/store/coffer.db", isolation_level=None)) as database:
+            change = "UPDATE fields SET created_by = 'x', created_at = created_at + 9 WHERE version IN (1, 2)"
+            self.assertEqual(database.execute(change).rowcount, 2)
+        for refused in (("GET", target + "?version=2", None), ("POST", target + "/rollback", {"fieldVersion": 2})):
+            answer = agent.ask(*refused)
+            self.assertEqual((answer.status, answer.json()["code"]), (503, "unavailable"), refused)
             self.assertNotIn(b"canary", answer.body)
-            self.assertEqual(agent.call("GET", agent.path("s/fields/" + field))["fieldVersion"], 6)
-        self.assertEqual(put("whole", 6).status, 200)
-        states = [row["state"] for row in agent.call("GET", agent.path("s/fields/whole/versions"))]
-        self.assertEqual(states, ["current"] + ["retained"] * 5 + ["destroyed"])
+        self.assertEqual(agent.ask("GET", target + "/versions").status, 503)
+        self.assertEqual(agent.call("GET", target)["fieldVersion"], 6)
+        # Five versions are kept beside the newest: the next two changes destroy the first two.
+        put(6)
+        put(7)
+        versions = agent.call("GET", target + "/versions")
+        self.assertEqual([row["state"] for row in versions], ["current"] + ["retained"] * 5 + ["destroyed"] * 2)
+        self.assertEqual([row["fieldVersion"] for row in versions], list(range(8, 0, -1)))
+        self.assertEqual({(row["createdBy"], row["sensitivity"]) for row in versions}, {(agent.id, "plaintext")})
+        times = [row["createdAt"] for row in versions]
+        self.assertEqual(times, sorted(times, reverse=True))
 
     def test_a_changed_data_key_is_not_made_good_by_a_rollback(self):
         """T04: the row of a data key gets a new MAC when its envelope is set again, so it is proven first."""
@@ -516,6 +518,16 @@ class ConditionTests(ScopedTestCase):
             self.mine.call("GET", target)
         self.mine.call("POST", target + "/rollback", {"fieldVersion": 3}, 404, "version_not_found")
 
+    def test_what_was_removed_comes_back_as_an_earlier_version(self):
+        self.mine.call("PUT", self.secret, {})
+        target = self.secret + "/fields/f"
+        one = self.mine.store("s", "f", b"one")
+        self.mine.call("DELETE", target)
+        self.mine.store("s", "f", b"two")
+        states = [(row["fieldVersion"], row["state"]) for row in self.mine.call("GET", target + "/versions")]
+        self.assertEqual(states, [(2, "current"), (1, "retained")])
+        self.assertEqual(self.mine.call("GET", target + "?version=1")["envelope"], one)
+
     def test_what_was_removed_is_gone_when_its_window_is_over(self):
         self.mine.call("PUT", self.secret, {})
         target = self.secret + "/fields/f"
@@ -526,7 +538,7 @@ class ConditionTests(ScopedTestCase):
         self.mine.call("DELETE", target, status=404, code="field_not_found")
         self.mine.store("s", "f", b"three")
         states = [(row["fieldVersion"], row["state"]) for row in self.mine.call("GET", target + "/versions")]
-        self.assertEqual(states, [(3, "current"), (2, "destroyed")])
+        self.assertEqual(states, [(3, "current"), (2, "destroyed"), (1, "destroyed")])
         self.mine.call("GET", target + "?version=2", status=404, code="version_not_found")
         self.mine.call("DELETE", self.secret)
         self.mine.call("DELETE", self.secret, status=404, code="secret_not_found")

@@ -53,9 +53,9 @@ import Threads
     (
       "field",
       {
-        try $0.put(
+        try $0.insert(
           FieldRow(
-            tenant: "t1", incarnation: 1, fieldKey: "f", version: 1, state: .current, sensitivity: "plaintext", dataKeyID: [],
+            tenant: "t1", incarnation: 1, fieldKey: "f", version: 1, state: .live, sensitivity: "plaintext", dataKeyID: [],
             kekVersion: 1, createdAt: 1, createdBy: "x", purgeAfter: nil, mac: [], sealed: [1]))
       }
     ),

@@ -152,24 +152,28 @@ import Threads
     try store.perform { transaction in
       try transaction.put(Self.secret("a", .max))
       for row in [
-        Self.field("f", 3, .current), Self.field("f", 2, .retained), Self.field("f", 1, .destroyed), Self.field("g", 9, .removed),
-        Self.field("f", 1, .current, incarnation: 1),
-      ] { try transaction.put(row) }
+        Self.field("f", 3, .live), Self.field("f", 2, .retained), Self.field("f", 1, .live), Self.field("g", 9, .removed),
+        Self.field("f", 1, .live, incarnation: 1),
+      ] { try transaction.insert(row) }
     }
     let reader = try store.makeReader()
     let found = try #require(try reader.scopedField(Self.place, secret: "a", key: "f"))
-    #expect(found.0 == Self.secret("a", .max) && found.1 == Self.field("f", 3, .current))
+    #expect(found.0 == Self.secret("a", .max) && found.1 == Self.field("f", 3, .live))
     #expect(try reader.scopedField(Self.place, secret: "a", key: "none")?.1 == nil)
     #expect(try reader.scopedField(Self.place, secret: "none", key: "f") == nil)
     #expect(try reader.fields(tenant: "t1", incarnation: .max, withValues: true).map(\.version) == [3, 9])
     #expect(try reader.fields(tenant: "t1", incarnation: .max, withValues: false).allSatisfy { $0.sealed.isEmpty })
-    #expect(try reader.fieldVersions(tenant: "t1", incarnation: .max, key: "f", limit: 9).map(\.version) == [2, 1])
+    #expect(try reader.fieldVersions(tenant: "t1", incarnation: .max, key: "f", limit: 9).map(\.version) == [3, 2, 1])
     #expect(try reader.fieldVersion(tenant: "t1", incarnation: .max, key: "f", version: 2)?.state == .retained)
-    #expect(try reader.fieldVersion(tenant: "t1", incarnation: .max, key: "f", version: 3) == nil)
+    #expect(try reader.fieldVersion(tenant: "t1", incarnation: .max, key: "f", version: 4) == nil)
+    #expect(throws: StoreError.conflict) { try store.perform { try $0.insert(Self.field("f", 2, .live)) } }
+    #expect(throws: StoreError.conflict) { try store.perform { try $0.update(Self.field("f", 4, .live)) } }
     try store.perform { transaction in
-      #expect(try transaction.deleteFieldVersion(tenant: "t1", incarnation: .max, key: "f", version: 1))
-      #expect(try transaction.deleteFieldVersion(tenant: "t1", incarnation: .max, key: "f", version: 1) == false)
-      #expect(try transaction.fieldVersions(tenant: "t1", incarnation: .max, key: "f", limit: 9).map(\.version) == [2])
+      try transaction.update(Self.field("f", 3, .removed))
+      #expect(try transaction.field(tenant: "t1", incarnation: .max, key: "f") == Self.field("f", 3, .removed))
+      try transaction.deleteFieldVersions(tenant: "t1", incarnation: .max, key: "f", through: 2)
+      #expect(try transaction.fieldVersions(tenant: "t1", incarnation: .max, key: "f", limit: 9).map(\.version) == [3])
+      #expect(try transaction.fields(tenant: "t1", incarnation: .max, withValues: true).map(\.version) == [3, 9])
       try transaction.deleteFields(tenant: "t1", incarnation: .max)
       #expect(try transaction.field(tenant: "t1", incarnation: .max, key: "f") == nil)
       #expect(try transaction.field(tenant: "t1", incarnation: 1, key: "f") != nil)

@@ -19,10 +19,14 @@ package struct AuditDetails: Sendable {
   func with(reason: StaticString) -> AuditDetails { with("reason", .string(JSONString(stringLiteral: reason))) }
   func with(_ name: JSONString, _ texts: [String]) -> AuditDetails { with(name, .array(texts.map { .string(JSONString($0)) })) }
   func with(fieldVersion: UInt64) -> AuditDetails { with("fieldVersion", .number(JSONNumber(fieldVersion))) }
+  func with(sensitivity: String) -> AuditDetails { with("sensitivity", .string(JSONString(sensitivity))) }
 
-  /// The number in an entry's details; nil when there is none.
-  static func fieldVersion(in details: String) -> UInt64? {
-    (try? JSONValue.parse(Array(details.utf8), limits: .scoped))?.object?["fieldVersion"]?.number?.int64.flatMap { UInt64(exactly: $0) }
+  /// The version of a field that an entry's details name, and what it was when the entry made it; nil when there is none.
+  static func fieldVersion(in details: String) -> (number: UInt64, sensitivity: String?)? {
+    guard let members = (try? JSONValue.parse(Array(details.utf8), limits: .scoped))?.object,
+      let number = members["fieldVersion"]?.number?.int64.flatMap({ UInt64(exactly: $0) })
+    else { return nil }
+    return (number, members["sensitivity"]?.string?.text)
   }
 
   private mutating func set(_ name: JSONString, _ value: JSONValue) {

@@ -21,14 +21,14 @@ extension ScopedTransaction {
   {
     let (secret, current) = try found(action)
     let comparison = try compare(content, action, with: current, of: secret)
-    let live = current.flatMap { $0.state == .current ? $0 : nil }
+    let live = current.flatMap { $0.state == .live ? $0 : nil }
     try conditions.check(live.map(secret.tag))
     if case .same = comparison, let live {
       return FieldChangeResult(view: try service.view(live, of: secret, content: nil), revision: secret.revision, isChanged: false)
     }
     if live == nil {
       try destroyRemoved(of: secret)
-      let count = try fields(of: secret, withValues: false).count { $0.state == .current }
+      let count = try fields(of: secret, withValues: false).count { $0.state == .live }
       try spendFields(count + 1)
     } else {
       try conditions.demand(settings)
@@ -42,7 +42,7 @@ extension ScopedTransaction {
   )
     throws -> FieldChangeResult
   {
-    let row = try put(advanced(secret))
+    let row = try put(advanced(secret, setting: [(action.fieldKey, Self.version(after: current))]))
     let field = try store(content, in: action.fieldKey, after: current, of: row)
     try recordSet(field, row, action.scope, as: name)
     return FieldChangeResult(view: try service.view(field, of: row, content: nil), revision: row.revision, isChanged: true)
@@ -53,7 +53,7 @@ extension ScopedTransaction {
     -> FieldChangeResult
   {
     let (secret, current) = try found(action)
-    guard let current, current.state == .current else { throw ScopedFailure(code: .fieldNotFound) }
+    guard let current, current.state == .live else { throw ScopedFailure(code: .fieldNotFound) }
     try conditions.check(secret.tag(of: current))
     if version == current.version {
       return FieldChangeResult(view: try service.view(current, of: secret, content: nil), revision: secret.revision, isChanged: false)
@@ -87,7 +87,7 @@ extension ScopedTransaction {
   package func removeField(_ action: ScopedAction, _ conditions: Preconditions) throws -> FieldRemoval {
     let (secret, current) = try found(action)
     guard let current else { throw ScopedFailure(code: .fieldNotFound) }
-    guard current.state == .current else {
+    guard current.state == .live else {
       guard let end = current.purgeAfter, end > now else { throw ScopedFailure(code: .fieldNotFound) }
       return FieldRemoval(revision: secret.revision, wasRemoved: true)
     }
@@ -105,6 +105,7 @@ extension ScopedTransaction {
     guard let (secret, field) = try store.scopedField(caller.place(action.scope), secret: action.secretID, key: action.fieldKey) else {
       throw ScopedFailure(code: .secretNotFound)
     }
-    return (try service.verified(secret, in: store), try field.map { try service.verified($0, in: store) })
+    let row = try service.verified(secret, in: store)
+    return (row, try service.newest(field, action.fieldKey, of: row, in: store))
   }
 }

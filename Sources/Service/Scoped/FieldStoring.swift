@@ -24,7 +24,7 @@ extension ScopedTransaction {
       guard settings.plaintextPolicy == .allow else {
         throw ScopedFailure(Refusal(.plaintextDenied), denial: action.denial(.plaintextDenied, origin))
       }
-      guard let secret, let current, current.state == .current, current.sensitivity == Sensitivity.plaintext.rawValue,
+      guard let secret, let current, current.state == .live, current.sensitivity == Sensitivity.plaintext.rawValue,
         case .value(let stored) = try service.content(of: current, of: secret, in: store)
       else { return .different }
       return stored == value ? .same : .different
@@ -47,7 +47,7 @@ extension ScopedTransaction {
       return .different
     }
     let used = try service.verified(row, in: store)
-    guard let secret, let current, current.state == .current, used.incarnation == secret.incarnation,
+    guard let secret, let current, current.state == .live, used.incarnation == secret.incarnation,
       used.fieldKey == current.fieldKey, used.fieldVersion == current.version, used.digest == envelope.digest
     else { throw refused(.dataKeyReused, action, "used before") }
     return .same
@@ -66,12 +66,13 @@ extension ScopedTransaction {
     return max(now, min(newest, now + 86_400_000))
   }
 
-  /// Stores the next version of a field; the one before stays as long as the tenant retains versions.
+  /// Stores the next version of a field; those before it stay as long as the tenant retains versions.
   func store(_ content: FieldContent, in key: String, after current: FieldRow?, of secret: ScopedSecretRow) throws -> FieldRow {
-    let version = try retire(current, of: secret) + 1
+    let version = Self.version(after: current)
+    if let current { try retire(current) }
     let keys = try service.sealingKeys(tenant: caller.tenant, in: store)
     var row = FieldRow(
-      tenant: caller.tenant, incarnation: secret.incarnation, fieldKey: key, version: version, state: .current,
+      tenant: caller.tenant, incarnation: secret.incarnation, fieldKey: key, version: version, state: .live,
       sensitivity: content.sensitivity.rawValue, dataKeyID: [], kekVersion: keys.version, createdAt: now, createdBy: caller.agentID,
       purgeAfter: nil, mac: [], sealed: [])
     let content = try service.rewrapped(content, in: key, of: secret, under: keys, in: store)
@@ -79,9 +80,12 @@ extension ScopedTransaction {
       try keys.seal(bytes, at: .field(key, of: secret, version: version))
     }
     if case .envelope(let envelope) = content { row.dataKeyID = try bind(envelope, to: row, keys) }
-    try put(row)
+    row.mac = try keys.mac(of: row)
+    try store.insert(row)
     return row
   }
+
+  static func version(after current: FieldRow?) -> UInt64 { (current?.version ?? 0) + 1 }
 
   /// The registry row of an envelope's data key: new, or on to its newest version after a rollback.
   private func bind(_ envelope: EnvelopeV1, to field: FieldRow, _ keys: TenantKeys) throws -> [UInt8] {
@@ -95,42 +99,23 @@ extension ScopedTransaction {
     return wrapped.id
   }
 
-  /// How many destroyed versions a field keeps as mere facts, at least.
-  private static let remembered: UInt64 = 50
-  /// How many versions pass between two times that facts are dropped.
-  private static let forgetfulness: UInt64 = 16
-
-  /// Puts the newest version among the earlier ones and destroys what is no longer retained; its number, 0 for none.
-  private func retire(_ current: FieldRow?, of secret: ScopedSecretRow) throws -> UInt64 {
-    guard var row = current else { return 0 }
-    // A removed field whose window is over has nothing left to read.
-    let isOver = row.state == .removed && (row.purgeAfter ?? 0) <= now
-    row.state = isOver ? .destroyed : .retained
-    if isOver { row.sealed = [] }
-    row.purgeAfter = nil
-    try put(row)
-    let retained = UInt64(settings.retainVersions)
-    var version = row.version
-    guard version >= retained else { return row.version }
-    // From the newest that must go down to the first that went before.
-    version -= retained
-    while var old = try service.retained(version, of: row, in: store) {
-      old.state = .destroyed
-      old.sealed = []
-      try put(old)
-      version -= 1
+  /// Destroys the versions that are no longer retained once there is one after `current`. What is destroyed is in the audit chain
+  /// alone from then on.
+  private func retire(_ current: FieldRow) throws {
+    var last = current.version - min(current.version, UInt64(settings.retainVersions))
+    if current.state == .removed {
+      if current.isOver(at: now) { last = current.version } else { try reinstate(current) }
     }
-    try forgetDestroyed(before: row, retained: retained)
-    return row.version
+    guard last > 0 else { return }
+    try store.deleteFieldVersions(tenant: current.tenant, incarnation: current.incarnation, key: current.fieldKey, through: last)
   }
 
-  /// Drops the oldest facts of destroyed versions, many at a time: they lie apart from what else a change touches.
-  private func forgetDestroyed(before row: FieldRow, retained: UInt64) throws {
-    guard row.version % Self.forgetfulness == 0, row.version > retained + Self.remembered else { return }
-    var version = row.version - retained - Self.remembered
-    while version > 0,
-      try store.deleteFieldVersion(tenant: row.tenant, incarnation: row.incarnation, key: row.fieldKey, version: version)
-    { version -= 1 }
+  /// A removed version becomes an earlier one.
+  private func reinstate(_ removed: FieldRow) throws {
+    var row = removed
+    row.state = .live
+    row.purgeAfter = nil
+    try update(row)
   }
 
   /// Takes a field out of sight; its versions stay for the deletion window.
@@ -138,26 +123,29 @@ extension ScopedTransaction {
     var row = field
     row.state = .removed
     row.purgeAfter = now + settings.deletionWindowDays * 86_400_000
-    try put(row)
+    try update(row)
   }
 
   /// Destroys what is left of removed fields whose deletion window is over; the rows stay, so that no version comes twice.
   func destroyRemoved(of secret: ScopedSecretRow) throws {
-    for field in try fields(of: secret, withValues: false) where field.state == .removed {
-      guard let end = field.purgeAfter, end <= now else { continue }
-      for earlier in try store.fieldVersions(tenant: field.tenant, incarnation: field.incarnation, key: field.fieldKey, limit: 1000) {
-        _ = try store.deleteFieldVersion(
-          tenant: field.tenant, incarnation: field.incarnation, key: field.fieldKey, version: earlier.version)
-      }
+    for field in try fields(of: secret, withValues: false) where field.state == .removed && field.purgeAfter != nil {
+      guard field.isOver(at: now) else { continue }
+      try store.deleteFieldVersions(
+        tenant: field.tenant, incarnation: field.incarnation, key: field.fieldKey, through: field.version - 1)
       var row = field
       row.purgeAfter = nil
-      try put(row)
+      try update(row)
     }
   }
 
   /// The newest versions of a secret's fields, checked.
   func fields(of secret: ScopedSecretRow, withValues: Bool) throws -> [FieldRow] {
-    try store.fields(tenant: secret.place.tenant, incarnation: secret.incarnation, withValues: withValues)
-      .map { try service.verified($0, in: store) }
+    let rows = try store.fields(tenant: secret.place.tenant, incarnation: secret.incarnation, withValues: withValues)
+    return try service.newest(rows, of: secret, in: store)
   }
+}
+
+extension FieldRow {
+  /// Of a removed field: whether its deletion window has ended, so that nothing of it may be read.
+  fileprivate func isOver(at now: Int64) -> Bool { (purgeAfter ?? 0) <= now }
 }

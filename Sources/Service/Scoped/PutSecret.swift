@@ -55,11 +55,13 @@ extension ScopedTransaction {
     let place = caller.place(action.scope)
     try quotas.spend("maxSecretsPerScope", try store.resize(place, by: 1), of: settings.maxSecretsPerScope)
     let time = now
+    var versions = NewestVersions()
+    for (key, _) in plan.fields { versions[key] = Self.version(after: nil) }
     let row = try put(
       ScopedSecretRow(
         place: place, secretID: action.secretID, incarnation: try Self.newIncarnation(), name: plan.name, category: plan.category,
         tags: plan.tags.jsonText, revision: 1, kekVersion: 0, createdAt: time, updatedAt: time, createdBy: caller.agentID,
-        updatedBy: caller.agentID, deletedAt: nil, purgeAfter: nil, mac: []))
+        updatedBy: caller.agentID, deletedAt: nil, purgeAfter: nil, fieldVersions: versions.text, mac: []))
     try record(AuditEvent("secret.created", in: action.scope, subject: row.secretID, revision: 1, details: details.text))
     for case (let key, .content(let content)) in plan.fields {
       let field = try store(content, in: key, after: nil, of: row)
@@ -75,13 +77,13 @@ extension ScopedTransaction {
     var changes: [(key: String, content: FieldContent)] = []
     for (key, entry) in plan.fields {
       switch entry {
-      case .keep: guard known[key]?.state == .current else { throw ScopedFailure(code: .fieldNotFound) }
+      case .keep: guard known[key]?.state == .live else { throw ScopedFailure(code: .fieldNotFound) }
       case .content(let content):
         if case .different = try compare(content, action.on(key), with: known[key], of: stored) { changes.append((key, content)) }
       }
     }
     let listed = Set(plan.fields.map(\.key))
-    let gone = known.values.filter { $0.state == .current && !listed.contains($0.fieldKey) }
+    let gone = known.values.filter { $0.state == .live && !listed.contains($0.fieldKey) }
     try conditions.check(stored.tag)
     let names = changedNames(stored, plan.name, plan.category, plan.tags)
     if names.isEmpty, changes.isEmpty, gone.isEmpty {
@@ -99,7 +101,7 @@ extension ScopedTransaction {
     _ plan: SecretPlan, _ changes: [(key: String, content: FieldContent)], _ gone: [FieldRow], _ names: [String],
     to stored: ScopedSecretRow, _ known: [String: FieldRow], _ scope: Scope
   ) throws -> SecretChangeResult {
-    var row = advanced(stored)
+    var row = try advanced(stored, setting: changes.map { ($0.key, Self.version(after: known[$0.key])) })
     row.name = plan.name
     row.category = plan.category
     row.tags = plan.tags.jsonText
@@ -153,7 +155,7 @@ extension ScopedTransaction {
   }
 
   func checkDowngrade(_ new: Sensitivity, from current: FieldRow?, isAllowed: Bool) throws {
-    guard let current, current.state == .current, current.sensitivity == Sensitivity.encrypted.rawValue, new == .plaintext, !isAllowed
+    guard let current, current.state == .live, current.sensitivity == Sensitivity.encrypted.rawValue, new == .plaintext, !isAllowed
     else { return }
     throw ScopedFailure(code: .sensitivityDowngrade)
   }
@@ -167,7 +169,7 @@ extension ScopedTransaction {
     try record(
       AuditEvent(
         name, in: scope, subject: secret.secretID, field: field.fieldKey, revision: secret.revision,
-        details: details.with(fieldVersion: field.version).text))
+        details: details.with(fieldVersion: field.version).with(sensitivity: field.sensitivity).text))
   }
 
   /// Random and never 0, which stands for the live secret of an id.

@@ -165,11 +165,23 @@ package struct ScopedTransaction {
     return row
   }
 
-  /// The row with its MAC, under the version of the keys that it is sealed with.
-  func put(_ row: FieldRow) throws {
+  /// With its MAC, under the version of the keys that it is sealed with.
+  func update(_ row: FieldRow) throws {
     var row = row
     row.mac = try service.vault.keys(tenant: row.tenant, version: row.kekVersion, in: store).mac(of: row)
-    try store.put(row)
+    try store.update(row)
+  }
+
+  /// The row after a change by the caller that makes these versions of fields.
+  func advanced(_ row: ScopedSecretRow, setting fields: [(key: String, version: UInt64)]) throws -> ScopedSecretRow {
+    var row = advanced(row)
+    guard var versions = NewestVersions(row.fieldVersions) else { throw ServiceError.unreadable }
+    if row.fieldVersions.isEmpty {
+      for field in try self.fields(of: row, withValues: false) { versions[field.fieldKey] = field.version }
+    }
+    for (key, version) in fields { versions[key] = version }
+    row.fieldVersions = versions.text
+    return row
   }
 
   /// The row after a change by the caller: one revision on.

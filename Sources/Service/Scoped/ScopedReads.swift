@@ -134,16 +134,15 @@ extension Desk {
     guard let (secret, found) = try reader.scopedField(name.place, secret: name.secretID, key: name.fieldKey) else {
       throw ScopedFailure(code: .secretNotFound)
     }
-    guard let field = found, field.state == .current else {
-      _ = try service.verified(secret, in: reader)
+    if let known, known.secret == secret, known.field == found {
+      known.contents = reader.contents
+      return known
+    }
+    let row = try service.verified(secret, in: reader)
+    guard let field = try service.newest(found, name.fieldKey, of: row, in: reader), field.state == .live else {
       throw ScopedFailure(code: .fieldNotFound)
     }
-    let current: KnownField
-    if let known, known.secret == secret, known.field == field {
-      current = known
-    } else {
-      current = KnownField(secret: try service.verified(secret, in: reader), field: try service.verified(field, in: reader))
-    }
+    let current = KnownField(secret: row, field: field)
     current.contents = reader.contents
     return current
   }
@@ -154,37 +153,5 @@ extension Desk {
     known.view = view
     known.view?.rendering = Rendering()
     memory.remember(known, as: name)
-  }
-
-  /// The versions of a field, newest first.
-  package func versions(_ action: ScopedAction, for caller: AgentCaller) throws(ScopedFailure) -> [FieldVersion] {
-    try scoped {
-      guard let (secret, found) = try reader.scopedField(caller.place(action.scope), secret: action.secretID, key: action.fieldKey) else {
-        throw ScopedFailure(code: .secretNotFound)
-      }
-      let row = try service.verified(secret, in: reader)
-      guard let field = found, field.state == .current else { throw ScopedFailure(code: .fieldNotFound) }
-      let earlier = try reader.fieldVersions(tenant: caller.tenant, incarnation: row.incarnation, key: field.fieldKey, limit: 200)
-      return try ([field] + earlier).map { FieldVersion(try service.verified($0, in: reader)) }
-    }
-  }
-}
-
-/// One version of a field, as lists show it.
-package struct FieldVersion: Sendable {
-  package let version: UInt64
-  package let sensitivity: String
-  /// Unix milliseconds.
-  package let createdAt: Int64
-  package let createdBy: String
-  /// `current`, `retained` or `destroyed`.
-  package let state: String
-
-  init(_ row: FieldRow) {
-    version = row.version
-    sensitivity = row.sensitivity
-    createdAt = row.createdAt
-    createdBy = row.createdBy
-    state = row.state.rawValue
   }
 }

@@ -55,8 +55,12 @@ extension TenantKeys {
       MACMessage("scoped_secrets").text(row.place.tenant).text(row.place.scope).text(row.place.scopeID).text(row.secretID)
         .unsigned(row.incarnation).text(row.name).text(row.category).text(row.tags).unsigned(row.revision)
         .unsigned(UInt64(row.kekVersion)).integer(row.createdAt).integer(row.updatedAt).text(row.createdBy).text(row.updatedBy)
-        .optionalInteger(row.deletedAt).optionalInteger(row.purgeAfter).text(Self.canaryMark, if: row.isCanary))
+        .optionalInteger(row.deletedAt).optionalInteger(row.purgeAfter).text(Self.canaryMark, if: row.isCanary)
+        .text(Self.fieldsMark, if: !row.fieldVersions.isEmpty).text(row.fieldVersions, if: !row.fieldVersions.isEmpty))
   }
+
+  /// Before the versions of its fields, which rows from before schema 7 do not have.
+  private static let fieldsMark = "fields"
 
   func mac(of row: FieldRow) throws(ServiceError) -> [UInt8] {
     try rowMAC(

@@ -45,7 +45,7 @@ extension ChainState {
     case "field.set", "field.removed", "field.rolled_back":
       let rest = known.filter { $0.key != row.fieldKey }
       guard let version = AuditDetails.fieldVersion(in: row.details) else { return rest }
-      return rest + [ScopedField(key: row.fieldKey, version: version, isRemoved: row.action == "field.removed")]
+      return rest + [ScopedField(key: row.fieldKey, version: version.number, isRemoved: row.action == "field.removed")]
     default: return known
     }
   }
@@ -153,20 +153,13 @@ extension Verification {
     let fields = try stored { () throws(StoreError) in
       try reader.fields(tenant: chain.tenant, incarnation: row.incarnation, withValues: true)
     }
-    if row.deletedAt == nil { compare(fields, place, chain) }
+    compare(fields, of: row, place, chain)
     for field in fields {
       try check(field, of: row, place)
       let earlier = try stored { () throws(StoreError) in
         try reader.fieldVersions(tenant: field.tenant, incarnation: field.incarnation, key: field.fieldKey, limit: Self.page)
       }
-      for version in earlier {
-        guard version.state == .retained else {
-          // Of a destroyed version only the fact is left.
-          try judge("fields/\(place)/\(field.fieldKey)/\(version.version)", field.tenant) { () throws(ServiceError) in
-            _ = try service.verified(version, in: reader)
-          }
-          continue
-        }
+      for version in earlier where version.version < field.version {
         let whole = try stored { () throws(StoreError) in
           try reader.fieldVersion(tenant: field.tenant, incarnation: field.incarnation, key: field.fieldKey, version: version.version)
         }
@@ -175,11 +168,21 @@ extension Verification {
     }
   }
 
-  private func compare(_ rows: [FieldRow], _ place: String, _ chain: ChainState) {
-    for field in chain.fields(of: place) {
+  /// With the versions that the secret names, and with what the chain says of a live one.
+  private func compare(_ rows: [FieldRow], of secret: ScopedSecretRow, _ place: String, _ chain: ChainState) {
+    let versions = Dictionary(uniqueKeysWithValues: rows.map { ($0.fieldKey, $0.version) })
+    var wrong: Set<String> = []
+    if !secret.fieldVersions.isEmpty {
+      let named = NewestVersions(secret.fieldVersions)?.entries ?? []
+      for (key, version) in named where versions[key] != version { wrong.insert(key) }
+      for key in versions.keys where !named.contains(where: { $0.key == key }) { wrong.insert(key) }
+    }
+    for field in chain.fields(of: place) where secret.deletedAt == nil {
       let row = rows.first { $0.fieldKey == field.key }
-      if let row, row.version == field.version, (row.state == .current) != field.isRemoved { continue }
-      report.add(row == nil ? .missing : .notTheNewest, "fields/\(place)/\(field.key)", tenant: chain.tenant)
+      if row?.version != field.version || (row?.state == .live) == field.isRemoved { wrong.insert(field.key) }
+    }
+    for key in wrong.sorted() {
+      report.add(versions[key] == nil ? .missing : .notTheNewest, "fields/\(place)/\(key)", tenant: chain.tenant)
     }
   }
 

@@ -108,13 +108,13 @@ extension Service {
     return row
   }
 
-  /// An earlier version of the field, checked; nil unless it is retained. Proven before its state is believed or it gets a new MAC.
+  /// An earlier version of the field, checked; nil unless it is retained.
   func retained(_ version: UInt64, of field: FieldRow, in store: any StoreReading) throws -> FieldRow? {
-    guard version > 0,
+    guard version < field.version,
       let row = try store.fieldVersion(tenant: field.tenant, incarnation: field.incarnation, key: field.fieldKey, version: version)
     else { return nil }
     let checked = try verified(row, in: store)
-    return checked.state == .retained ? checked : nil
+    return checked.state == .removed ? nil : checked
   }
 
   func verified(_ row: DataKeyRow, in store: any StoreReading) throws(ServiceError) -> DataKeyRow {
@@ -140,8 +140,7 @@ extension Service {
   {
     let rows = try store.fields(tenant: row.place.tenant, incarnation: row.incarnation, withValues: withContent)
     var fields: [FieldView] = []
-    for field in rows where field.state == .current && wanted?.contains(field.fieldKey) != false {
-      let field = try verified(field, in: store)
+    for field in try newest(rows, of: row, in: store) where field.state == .live && wanted?.contains(field.fieldKey) != false {
       fields.append(try view(field, of: row, content: withContent ? try content(of: field, of: row, in: store) : nil))
     }
     guard let tags = [String](jsonText: row.tags) else { throw ServiceError.unreadable }

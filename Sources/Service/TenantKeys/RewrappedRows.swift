@@ -75,18 +75,17 @@ extension Service {
   private func rewrapField(_ key: String, of secret: ScopedSecretRow, in transaction: any StoreTransaction) throws -> Int {
     let (tenant, incarnation) = (secret.place.tenant, secret.incarnation)
     let secret = try verified(secret, in: transaction)
-    let newest = try transaction.field(tenant: tenant, incarnation: incarnation, key: key)
-    let earlier = try transaction.fieldVersions(tenant: tenant, incarnation: incarnation, key: key, limit: 1000)
+    return try transaction.fieldVersions(tenant: tenant, incarnation: incarnation, key: key, limit: 1000)
       .filter { try !isActive($0.kekVersion, of: tenant, in: transaction) }
       .compactMap { try transaction.fieldVersion(tenant: tenant, incarnation: incarnation, key: key, version: $0.version) }
-    return try ([newest].compactMap { $0 } + earlier).reduce(0) { try $0 + rewrap($1, of: secret, in: transaction) }
+      .reduce(0) { try $0 + rewrap($1, of: secret, in: transaction) }
   }
 
   private func rewrap(_ found: FieldRow, of secret: ScopedSecretRow, in transaction: any StoreTransaction) throws -> Int {
     guard try !isActive(found.kekVersion, of: found.tenant, in: transaction) else { return 0 }
     var row = try verified(found, in: transaction)
     if row.sealed.isEmpty {
-      // Of a destroyed version only the fact is left.
+      // Of a removed field whose deletion window is over only the fact is left.
       row.kekVersion = try vault.activeKeys(tenant: row.tenant, in: transaction).version
     } else {
       let content = try content(of: row, of: secret, in: transaction)
@@ -96,7 +95,7 @@ extension Service {
       row.kekVersion = keys.version
     }
     row.mac = try vault.keys(tenant: row.tenant, version: row.kekVersion, in: transaction).mac(of: row)
-    try transaction.put(row)
+    try transaction.update(row)
     return 1
   }
 

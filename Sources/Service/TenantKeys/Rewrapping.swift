@@ -149,8 +149,8 @@ package struct Rewrapper {
         units.append(.scopedSecret(secret.place, id: secret.secretID, incarnation: secret.incarnation))
       }
       for field in try reader.fields(tenant: tenant, incarnation: secret.incarnation, withValues: false) {
-        let earlier = try reader.fieldVersions(tenant: tenant, incarnation: secret.incarnation, key: field.fieldKey, limit: 1000)
-        if field.kekVersion != active || earlier.contains(where: { $0.kekVersion != active }) {
+        let versions = try reader.fieldVersions(tenant: tenant, incarnation: secret.incarnation, key: field.fieldKey, limit: 1000)
+        if versions.contains(where: { $0.kekVersion != active }) {
           units.append(.field(secret.place, id: secret.secretID, incarnation: secret.incarnation, key: field.fieldKey))
         }
       }

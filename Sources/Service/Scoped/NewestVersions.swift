@@ -1,0 +1,67 @@
+internal import Store
+
+/// The newest version of each field that a secret has or had, as its row names them: `key=version`, in order of key, with a space
+/// between. So the row of an earlier version is none that a field can have, whatever else the store holds.
+struct NewestVersions {
+  private(set) var entries: [(key: String, version: UInt64)]
+
+  init() { entries = [] }
+
+  /// nil when the text is none of ours.
+  init?(_ text: String) {
+    entries = []
+    for entry in text.utf8.split(separator: Self.space) {
+      let parts = entry.split(separator: Self.equals)
+      guard parts.count == 2, let version = UInt64(Substring(parts[1])) else { return nil }
+      entries.append((String(Substring(parts[0])), version))
+    }
+  }
+
+  // Neither is in the key of a field.
+  private static let space = UInt8(ascii: " ")
+  private static let equals = UInt8(ascii: "=")
+
+  var text: String {
+    var text = ""
+    for (key, version) in entries {
+      if !text.isEmpty { text += " " }
+      text += key
+      text += "="
+      text += String(version)
+    }
+    return text
+  }
+
+  subscript(key: String) -> UInt64? {
+    get { entries.first { $0.key == key }?.version }
+    set {
+      let place = entries.firstIndex { !$0.key.utf8.lexicographicallyPrecedes(key.utf8) } ?? entries.count
+      let isThere = place < entries.count && entries[place].key == key
+      entries.replaceSubrange(place..<(isThere ? place + 1 : place), with: newValue.map { [(key, $0)] } ?? [])
+    }
+  }
+}
+
+extension Service {
+  /// The newest version of a field, nil for none: with its MAC, and the one that its secret names.
+  ///
+  /// - Parameter secret: verified.
+  func newest(_ row: FieldRow?, _ key: String, of secret: ScopedSecretRow, in store: any StoreReading) throws(ServiceError) -> FieldRow? {
+    if !secret.fieldVersions.isEmpty {
+      guard let versions = NewestVersions(secret.fieldVersions), versions[key] == row?.version else { throw .unreadable }
+    }
+    guard let row else { return nil }
+    return try verified(row, in: store)
+  }
+
+  /// The same of all fields of a secret.
+  func newest(_ rows: [FieldRow], of secret: ScopedSecretRow, in store: any StoreReading) throws(ServiceError) -> [FieldRow] {
+    if !secret.fieldVersions.isEmpty {
+      guard let versions = NewestVersions(secret.fieldVersions),
+        versions.entries.elementsEqual(rows, by: { $0.key == $1.fieldKey && $0.version == $1.version })
+      else { throw .unreadable }
+    }
+    for row in rows { _ = try verified(row, in: store) }
+    return rows
+  }
+}
