@@ -307,6 +307,27 @@ class ChangedRowTests(ScopedTestCase):
         self.assertTrue(database.put("scoped_secrets", database.row("scoped_secrets", secret), secret))
         self.assertEqual(problems(), wrong | {("s", "not_the_newest")})
 
+    def test_what_is_left_of_a_removed_field_is_no_damage(self):
+        coffer = self.use_fresh()
+        agent = self.agent()
+
+        def put(key):
+            agent.call("PUT", agent.path("s/fields/" + key), {"sensitivity": "plaintext", "value": "value"})
+
+        agent.call("PUT", agent.path("s"), {"fields": [{"key": "gone", "sensitivity": "plaintext", "value": "value"}]})
+        self.operator("PATCH", self.below("settings"), {"deletionWindowDays": 0})
+        agent.call("DELETE", agent.path("s/fields/gone"))
+        self.assertEqual(self.findings(), [])
+        # The next new field destroys what the removed one held.
+        put("other")
+        self.assertEqual(self.findings(), [])
+        with contextlib.closing(sqlite3.connect(coffer.folder + "/store/coffer.db", isolation_level=None)) as database:
+            self.assertEqual(database.execute("UPDATE fields SET sealed = x'00' WHERE field_key = 'gone'").rowcount, 1)
+        self.assertEqual([(one["place"].rsplit("/", 2)[1], one["problem"]) for one in self.findings()], [("gone", "changed")])
+        put("gone")
+        self.assertEqual(self.findings(), [])
+        self.assertEqual(agent.call("GET", agent.path("s/fields/gone"))["fieldVersion"], 2)
+
     def test_uses_of_a_token_do_not_come_back(self):
         coffer = self.use_fresh()
         agent = self.agent()

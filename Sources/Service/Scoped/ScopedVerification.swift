@@ -191,6 +191,11 @@ extension Verification {
     do throws(ServiceError) { _ = try service.verified(field, in: reader) } catch {
       return report.add(.changed, fieldPlace, tenant: field.tenant)
     }
+    if field.state == .removed, field.purgeAfter == nil {
+      // Of a removed field whose deletion window is over only the fact is left.
+      if !field.sealed.isEmpty { report.add(.changed, fieldPlace, tenant: field.tenant) }
+      return
+    }
     let keys = try? service.vault.keys(tenant: field.tenant, version: field.kekVersion, in: reader)
     guard let keys, (try? keys.open(field, of: secret)) != nil else { return report.add(.doesNotOpen, fieldPlace, tenant: field.tenant) }
     guard !field.dataKeyID.isEmpty else { return }
