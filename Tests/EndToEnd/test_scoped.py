@@ -556,6 +556,20 @@ class ConditionTests(ScopedTestCase):
         self.operator("PATCH", self.below("settings"), {"plaintextPolicy": "deny"})
         self.mine.call("PUT", target + "?allowDowngrade=true", plain, 403, "plaintext_denied")
 
+    def test_a_secret_has_had_a_bounded_number_of_fields(self):
+        self.mine.call("PUT", self.secret, {})
+        self.operator("PATCH", self.below("settings"), {"maxFieldsPerSecret": 1000})
+
+        def put(letter, status=200, code=None):
+            fields = [{"key": "%s%d" % (letter, number), "sensitivity": "plaintext", "value": ""} for number in range(1000)]
+            return self.mine.call("PUT", self.secret, {"fields": fields}, status, code, headers=[("If-Match", "*")])
+
+        put("a")
+        put("b")
+        self.assertEqual(put("c", 409, "quota_exceeded")["details"], {"quota": "fieldKeysPerSecret", "limit": 2000})
+        put("a")
+        self.assertEqual(self.mine.call("GET", self.secret + "/fields/a7")["fieldVersion"], 2)
+
     def test_settings(self):
         self.mine.call("PUT", self.secret, {})
         self.operator("PATCH", self.below("settings"), {"requireIfMatch": True, "maxFieldsPerSecret": 1, "maxSecretsPerScope": 1})

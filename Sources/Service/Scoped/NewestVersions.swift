@@ -5,6 +5,9 @@ internal import Store
 struct NewestVersions {
   private(set) var entries: [(key: String, version: UInt64)]
 
+  /// Keys that a secret may have had in all, so that its row stays small whoever makes and removes fields without end.
+  static let limit: Int64 = 2_000
+
   init() { entries = [] }
 
   /// nil when the text is none of ours.
@@ -15,6 +18,15 @@ struct NewestVersions {
       guard parts.count == 2, let version = UInt64(Substring(parts[1])) else { return nil }
       entries.append((String(Substring(parts[0])), version))
     }
+  }
+
+  /// What the text names for one key; nil when it does not name it.
+  static func version(of key: String, in text: String) -> UInt64? {
+    for entry in text.utf8.split(separator: space) where entry.starts(with: key.utf8) {
+      let rest = entry.dropFirst(key.utf8.count)
+      if rest.first == equals { return UInt64(Substring(rest.dropFirst())) }
+    }
+    return nil
   }
 
   // Neither is in the key of a field.
@@ -32,12 +44,12 @@ struct NewestVersions {
     return text
   }
 
-  subscript(key: String) -> UInt64? {
-    get { entries.first { $0.key == key }?.version }
-    set {
-      let place = entries.firstIndex { !$0.key.utf8.lexicographicallyPrecedes(key.utf8) } ?? entries.count
-      let isThere = place < entries.count && entries[place].key == key
-      entries.replaceSubrange(place..<(isThere ? place + 1 : place), with: newValue.map { [(key, $0)] } ?? [])
+  mutating func set(_ key: String, _ version: UInt64) {
+    let place = entries.firstIndex { !$0.key.utf8.lexicographicallyPrecedes(key.utf8) } ?? entries.count
+    if place < entries.count, entries[place].key == key {
+      entries[place].version = version
+    } else {
+      entries.insert((key, version), at: place)
     }
   }
 }
@@ -47,9 +59,7 @@ extension Service {
   ///
   /// - Parameter secret: verified.
   func newest(_ row: FieldRow?, _ key: String, of secret: ScopedSecretRow, in store: any StoreReading) throws(ServiceError) -> FieldRow? {
-    if !secret.fieldVersions.isEmpty {
-      guard let versions = NewestVersions(secret.fieldVersions), versions[key] == row?.version else { throw .unreadable }
-    }
+    if !secret.fieldVersions.isEmpty, NewestVersions.version(of: key, in: secret.fieldVersions) != row?.version { throw .unreadable }
     guard let row else { return nil }
     return try verified(row, in: store)
   }

@@ -56,7 +56,7 @@ extension ScopedTransaction {
     try quotas.spend("maxSecretsPerScope", try store.resize(place, by: 1), of: settings.maxSecretsPerScope)
     let time = now
     var versions = NewestVersions()
-    for (key, _) in plan.fields { versions[key] = Self.version(after: nil) }
+    for (key, _) in plan.fields { versions.set(key, Self.version(after: nil)) }
     let row = try put(
       ScopedSecretRow(
         place: place, secretID: action.secretID, incarnation: try Self.newIncarnation(), name: plan.name, category: plan.category,

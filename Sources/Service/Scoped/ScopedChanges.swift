@@ -177,9 +177,10 @@ package struct ScopedTransaction {
     var row = advanced(row)
     guard var versions = NewestVersions(row.fieldVersions) else { throw ServiceError.unreadable }
     if row.fieldVersions.isEmpty {
-      for field in try self.fields(of: row, withValues: false) { versions[field.fieldKey] = field.version }
+      for field in try self.fields(of: row, withValues: false) { versions.set(field.fieldKey, field.version) }
     }
-    for (key, version) in fields { versions[key] = version }
+    for (key, version) in fields { versions.set(key, version) }
+    try quotas.spend("fieldKeysPerSecret", Int64(versions.entries.count), of: NewestVersions.limit)
     row.fieldVersions = versions.text
     return row
   }
