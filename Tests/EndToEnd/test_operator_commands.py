@@ -236,6 +236,12 @@ class OperatorCommandTests(unittest.TestCase):
             result = self.declare(change, check=False)
             self.assertEqual(result.returncode, 1, change)
             self.assertIn(place, result.stderr)
+        for _ in range(2):
+            self.do("agent", "create", "twin")
+        told = self.declare({"tenants": [{"name": "new"}, {"name": "default", "teams": ["T"], "agents": [{"name": "twin"}]}]}, check=False)
+        self.assertEqual(told.returncode, 1)
+        self.assertIn("several agents have the name twin", told.stderr)
+        self.assertEqual(self.rows("team", "list"), [])
         self.assertEqual([row["name"] for row in self.rows("tenant", "list")], ["default"])
 
     def test_verification_finds_every_changed_row(self):

@@ -8,7 +8,21 @@ struct DeclaredStructure {
 
   /// A line for each thing made or changed.
   func apply(_ declaration: Declaration, _ tell: (String) -> Void) throws {
+    for tenant in declaration.tenants { try judge(tenant) }
     for tenant in declaration.tenants { try apply(tenant, tell) }
+  }
+
+  /// Before anything is made: a name that several have says nothing.
+  private func judge(_ tenant: Declaration.Tenant) throws {
+    guard let id = try known(tenant.name) else { return }
+    for (list, names) in [
+      ("teams", tenant.teams), ("projects", tenant.projects.map(\.name)), ("agents", tenant.agents.map(\.name)),
+    ] where !names.isEmpty {
+      let found = try rows("/tenants/\(id)/\(list)").map { $0["name"]?.string?.text }
+      for name in names where found.count(where: { $0 == name }) > 1 {
+        throw Trouble("several \(list) have the name \(name); rename all but one")
+      }
+    }
   }
 
   private func apply(_ tenant: Declaration.Tenant, _ tell: (String) -> Void) throws {
@@ -31,10 +45,14 @@ struct DeclaredStructure {
     for agent in tenant.agents { try self.agent(agent, places, in: id, tell) }
   }
 
-  private func tenant(_ name: String, _ tell: (String) -> Void) throws -> String {
+  /// The id of a tenant that is there.
+  private func known(_ name: String) throws -> String? {
     if name == "default" { return name }
-    let found = try rows("/tenants").filter { $0["name"]?.string?.text == name && $0["isDeleted"]?.bool != true }
-    if let id = found.first?["id"]?.string?.text { return id }
+    return try rows("/tenants").first { $0["name"]?.string?.text == name && $0["isDeleted"]?.bool != true }?["id"]?.string?.text
+  }
+
+  private func tenant(_ name: String, _ tell: (String) -> Void) throws -> String {
+    if let id = try known(name) { return id }
     tell("tenant \(name)")
     return try id(of: send(.post, "/tenants", JSONObject([("name", .text(name))])))
   }
@@ -73,9 +91,7 @@ struct DeclaredStructure {
 
   /// The row of that name, made when there is none.
   private func made(_ list: String, _ name: String, in tenant: String, _ body: JSONObject, _ tell: (String) -> Void) throws -> JSONObject {
-    let found = try rows("/tenants/\(tenant)/\(list)").filter { $0["name"]?.string?.text == name }
-    guard found.count < 2 else { throw Trouble("several \(list) have the name \(name); rename all but one") }
-    if let row = found.first { return row }
+    if let row = try rows("/tenants/\(tenant)/\(list)").first(where: { $0["name"]?.string?.text == name }) { return row }
     tell("\(list.dropLast()) \(name)")
     return try send(.post, "/tenants/\(tenant)/\(list)", body)
   }
