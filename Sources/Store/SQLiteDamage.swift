@@ -46,6 +46,13 @@ extension SQLiteConnection {
       "SELECT 1 FROM fields WHERE (tenant, incarnation) NOT IN (SELECT tenant, incarnation FROM scoped_secrets) LIMIT 1"
     ),
     (
+      "scoped_secrets holds a secret without a head",
+      """
+      SELECT 1 FROM scoped_secrets AS s WHERE NOT EXISTS (
+        SELECT 1 FROM fields WHERE tenant = s.tenant AND incarnation = s.incarnation AND field_key = '' AND version = 0) LIMIT 1
+      """
+    ),
+    (
       "fields holds an earlier version that is removed",
       """
       SELECT 1 FROM fields AS f WHERE state = 'removed' AND EXISTS (
@@ -73,7 +80,14 @@ extension SQLiteConnection {
     // What reads as another value, or is not read: a MAC is made of what was read.
     (
       "fields holds a state that Coffer does not write",
-      "SELECT 1 FROM fields WHERE state NOT IN ('current', 'removed', 'retained') LIMIT 1"
+      "SELECT 1 FROM fields WHERE field_key <> '' AND state NOT IN ('current', 'removed', 'retained') LIMIT 1"
+    ),
+    (
+      "fields holds what only heads have, or the other way round",
+      """
+      SELECT 1 FROM fields WHERE field_key <> '' AND (revision <> 0 OR field_versions <> '') OR field_key = '' AND (
+        version <> 0 OR state <> 'head' OR sensitivity <> '' OR data_key_id <> x'' OR purge_after IS NOT NULL OR sealed <> x'') LIMIT 1
+      """
     ),
     (
       "a canary's mark is neither 0 nor 1",

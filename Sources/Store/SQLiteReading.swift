@@ -51,7 +51,6 @@ class SQLiteReading: StoreReading {
       """
       SELECT kek_version, count(*) FROM documents WHERE tenant = ?1 GROUP BY kek_version UNION ALL
       SELECT kek_version, count(*) FROM secrets WHERE tenant = ?1 GROUP BY kek_version UNION ALL
-      SELECT kek_version, count(*) FROM scoped_secrets WHERE tenant = ?1 GROUP BY kek_version UNION ALL
       SELECT kek_version, count(*) FROM fields WHERE tenant = ?1 GROUP BY kek_version UNION ALL
       SELECT kek_version, count(*) FROM data_keys WHERE tenant = ?1 GROUP BY kek_version
       """

@@ -79,7 +79,7 @@ extension SQLiteReading {
     try connection.prepare(
       """
       SELECT tenant, scope, scope_id, secret_id, incarnation, name, category, tags, revision, kek_version, created_at, updated_at,
-        created_by, updated_by, deleted_at, purge_after, mac, is_canary, field_versions FROM scoped_secrets
+        created_by, updated_by, deleted_at, purge_after, mac, is_canary, field_versions FROM whole_secrets
       WHERE tenant = ?1 AND scope = ?2 AND scope_id = ?3 AND secret_id = ?4 AND grave = 0
       """
     ).first([.text(place.tenant), .text(place.scope), .text(place.scopeID), .text(id)], read: ScopedSecretRow.init)
@@ -89,7 +89,7 @@ extension SQLiteReading {
     try connection.prepare(
       """
       SELECT tenant, scope, scope_id, secret_id, incarnation, name, category, tags, revision, kek_version, created_at, updated_at,
-        created_by, updated_by, deleted_at, purge_after, mac, is_canary, field_versions FROM scoped_secrets
+        created_by, updated_by, deleted_at, purge_after, mac, is_canary, field_versions FROM whole_secrets
       WHERE tenant = ?1 AND scope = ?2 AND scope_id = ?3 AND secret_id > ?4 AND grave = 0 ORDER BY secret_id LIMIT ?5
       """
     ).all(
@@ -100,7 +100,7 @@ extension SQLiteReading {
     try connection.prepare(
       """
       SELECT tenant, scope, scope_id, secret_id, incarnation, name, category, tags, revision, kek_version, created_at, updated_at,
-        created_by, updated_by, deleted_at, purge_after, mac, is_canary, field_versions FROM scoped_secrets
+        created_by, updated_by, deleted_at, purge_after, mac, is_canary, field_versions FROM whole_secrets
       WHERE tenant = ?1 AND scope = ?2 AND scope_id = ?3 AND secret_id = ?4 AND grave <> 0 ORDER BY deleted_at DESC LIMIT ?5
       """
     ).all(
@@ -111,7 +111,7 @@ extension SQLiteReading {
     try connection.prepare(
       """
       SELECT tenant, scope, scope_id, secret_id, incarnation, name, category, tags, revision, kek_version, created_at, updated_at,
-        created_by, updated_by, deleted_at, purge_after, mac, is_canary, field_versions FROM scoped_secrets
+        created_by, updated_by, deleted_at, purge_after, mac, is_canary, field_versions FROM whole_secrets
       WHERE tenant = ?1 AND purge_after <= ?2 ORDER BY purge_after LIMIT ?3
       """
     ).all([.text(tenant), .integer(time), .integer(Int64(limit))], read: ScopedSecretRow.init)
@@ -123,7 +123,7 @@ extension SQLiteReading {
     try connection.prepare(
       """
       SELECT tenant, scope, scope_id, secret_id, incarnation, name, category, tags, revision, kek_version, created_at, updated_at,
-        created_by, updated_by, deleted_at, purge_after, mac, is_canary, field_versions, grave FROM scoped_secrets
+        created_by, updated_by, deleted_at, purge_after, mac, is_canary, field_versions, grave FROM whole_secrets
       WHERE tenant = ?1 AND (scope, scope_id, secret_id, grave) > (?2, ?3, ?4, ?5) ORDER BY scope, scope_id, secret_id, grave LIMIT ?6
       """
     ).all(
@@ -135,7 +135,7 @@ extension SQLiteReading {
     try connection.prepare(
       """
       SELECT tenant, scope, scope_id, secret_id, incarnation, name, category, tags, revision, kek_version, created_at, updated_at,
-        created_by, updated_by, deleted_at, purge_after, mac, is_canary, field_versions FROM scoped_secrets
+        created_by, updated_by, deleted_at, purge_after, mac, is_canary, field_versions FROM whole_secrets
       WHERE tenant = ?1 AND is_canary = 1 ORDER BY scope, scope_id, secret_id, grave LIMIT ?2
       """
     ).all([.text(tenant), .integer(Int64(limit))], read: ScopedSecretRow.init)
@@ -158,11 +158,13 @@ extension SQLiteReading {
   func scopedField(_ place: ScopeKey, secret: String, key: String) throws(StoreError) -> (ScopedSecretRow, FieldRow?)? {
     try connection.prepare(
       """
-      SELECT s.tenant, s.scope, s.scope_id, s.secret_id, s.incarnation, s.name, s.category, s.tags, s.revision, s.kek_version,
-        s.created_at, s.updated_at, s.created_by, s.updated_by, s.deleted_at, s.purge_after, s.mac, s.is_canary,
-        s.field_versions, f.tenant, f.incarnation, f.field_key, f.version, f.state, f.sensitivity, f.data_key_id, f.kek_version,
-        f.created_at, f.created_by, f.purge_after, f.mac, f.sealed
-      FROM scoped_secrets s LEFT JOIN fields f ON f.tenant = s.tenant AND f.incarnation = s.incarnation AND f.field_key = ?5
+      SELECT s.tenant, s.scope, s.scope_id, s.secret_id, s.incarnation, s.name, s.category, s.tags, h.revision, h.kek_version,
+        s.created_at, h.created_at, s.created_by, h.created_by, s.deleted_at, s.purge_after, h.mac, s.is_canary, h.field_versions,
+        f.tenant, f.incarnation, f.field_key, f.version, f.state, f.sensitivity, f.data_key_id, f.kek_version, f.created_at, f.created_by,
+        f.purge_after, f.mac, f.sealed
+      FROM scoped_secrets s
+        LEFT JOIN fields h ON h.tenant = s.tenant AND h.incarnation = s.incarnation AND h.field_key = '' AND h.version = 0
+        LEFT JOIN fields f ON f.tenant = s.tenant AND f.incarnation = s.incarnation AND f.field_key = ?5
       WHERE s.tenant = ?1 AND s.scope = ?2 AND s.scope_id = ?3 AND s.secret_id = ?4 AND s.grave = 0 ORDER BY f.version DESC LIMIT 1
       """
     ).first([.text(place.tenant), .text(place.scope), .text(place.scopeID), .text(secret), .text(key)]) { row in
@@ -175,13 +177,13 @@ extension SQLiteReading {
       withValues
         ? """
         SELECT tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, created_at, created_by,
-          purge_after, mac, sealed FROM fields AS f WHERE tenant = ?1 AND incarnation = ?2 AND NOT EXISTS (
+          purge_after, mac, sealed FROM fields AS f WHERE tenant = ?1 AND incarnation = ?2 AND field_key > '' AND NOT EXISTS (
             SELECT 1 FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND field_key = f.field_key AND version > f.version)
         ORDER BY field_key
         """
         : """
         SELECT tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, created_at, created_by,
-          purge_after, mac, x'' FROM fields AS f WHERE tenant = ?1 AND incarnation = ?2 AND NOT EXISTS (
+          purge_after, mac, x'' FROM fields AS f WHERE tenant = ?1 AND incarnation = ?2 AND field_key > '' AND NOT EXISTS (
             SELECT 1 FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND field_key = f.field_key AND version > f.version)
         ORDER BY field_key
         """
@@ -242,13 +244,13 @@ extension SQLiteReading {
       scopedSecrets: try rows(
         """
         SELECT tenant, scope, scope_id, secret_id, incarnation, name, category, tags, revision, kek_version, created_at, updated_at,
-          created_by, updated_by, deleted_at, purge_after, mac, is_canary, field_versions FROM scoped_secrets
+          created_by, updated_by, deleted_at, purge_after, mac, is_canary, field_versions FROM whole_secrets
         WHERE tenant = ?1 AND kek_version = ?2 LIMIT ?3
         """, ScopedSecretRow.init),
       fields: try rows(
         """
         SELECT tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, created_at, created_by,
-          purge_after, mac, sealed FROM fields WHERE tenant = ?1 AND kek_version = ?2 LIMIT ?3
+          purge_after, mac, sealed FROM fields WHERE tenant = ?1 AND kek_version = ?2 AND field_key > '' LIMIT ?3
         """, { FieldRow($0) }),
       dataKeys: try rows(
         """

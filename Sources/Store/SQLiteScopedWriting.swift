@@ -66,17 +66,28 @@ extension SQLiteTransaction {
   func put(_ row: ScopedSecretRow) throws(StoreError) {
     try connection.prepare(
       """
-      REPLACE INTO scoped_secrets (tenant, scope, scope_id, secret_id, grave, incarnation, name, category, tags, revision, kek_version,
-        created_at, updated_at, created_by, updated_by, deleted_at, purge_after, mac, is_canary, field_versions)
-      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
+      REPLACE INTO scoped_secrets (tenant, scope, scope_id, secret_id, grave, incarnation, name, category, tags, created_at, created_by,
+        deleted_at, purge_after, is_canary) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
       """
     ).run(
       [
         .text(row.place.tenant), .text(row.place.scope), .text(row.place.scopeID), .text(row.secretID), .unsigned(row.grave),
-        .unsigned(row.incarnation), .text(row.name), .text(row.category), .text(row.tags), .unsigned(row.revision),
-        .integer(Int64(row.kekVersion)), .integer(row.createdAt), .integer(row.updatedAt), .text(row.createdBy), .text(row.updatedBy),
-        .optional(row.deletedAt), .optional(row.purgeAfter), .blob(row.mac), .integer(row.isCanary ? 1 : 0),
-        .text(row.fieldVersions),
+        .unsigned(row.incarnation), .text(row.name), .text(row.category), .text(row.tags), .integer(row.createdAt), .text(row.createdBy),
+        .optional(row.deletedAt), .optional(row.purgeAfter), .integer(row.isCanary ? 1 : 0),
+      ])
+    try putHead(row)
+  }
+
+  func putHead(_ row: ScopedSecretRow) throws(StoreError) {
+    try connection.prepare(
+      """
+      REPLACE INTO fields (tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, revision, field_versions,
+        created_at, created_by, mac, sealed) VALUES (?1, ?2, '', 0, 'head', '', x'', ?3, ?4, ?5, ?6, ?7, ?8, x'')
+      """
+    ).run(
+      [
+        .text(row.place.tenant), .unsigned(row.incarnation), .integer(Int64(row.kekVersion)), .unsigned(row.revision),
+        .text(row.fieldVersions), .integer(row.updatedAt), .text(row.updatedBy), .blob(row.mac),
       ])
   }
 
@@ -99,8 +110,8 @@ extension SQLiteTransaction {
   func insert(_ row: FieldRow) throws(StoreError) {
     try connection.prepare(
       """
-      INSERT INTO fields (tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, created_at, created_by,
-        purge_after, mac, sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+      INSERT INTO fields (tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, revision, field_versions,
+        created_at, created_by, purge_after, mac, sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, '', ?9, ?10, ?11, ?12, ?13)
       """
     ).run(row.values)
   }

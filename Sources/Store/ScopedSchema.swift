@@ -237,11 +237,10 @@ extension Schema {
     """
 
   /// Step 7: a version of a field lies where it was written until it is destroyed, and then it is gone: the audit chain tells of it.
-  /// A secret names the newest version of each of its fields.
+  /// What every change of a field changes of its secret is a row beside them, its head, with no field key: so that such a change
+  /// writes one page. The head names the newest version of each field, and its MAC is of the whole secret.
   static let fieldsByVersion: StaticString = """
-    ALTER TABLE scoped_secrets ADD COLUMN field_versions TEXT NOT NULL DEFAULT '';
-
-    CREATE TABLE field_versions (
+    CREATE TABLE new_fields (
       tenant TEXT NOT NULL REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
       incarnation INTEGER NOT NULL,
       field_key TEXT NOT NULL,
@@ -250,6 +249,8 @@ extension Schema {
       sensitivity TEXT NOT NULL,
       data_key_id BLOB NOT NULL,
       kek_version INTEGER NOT NULL,
+      revision INTEGER NOT NULL,
+      field_versions TEXT NOT NULL,
       created_at INTEGER NOT NULL,
       created_by TEXT NOT NULL,
       purge_after INTEGER,
@@ -257,9 +258,42 @@ extension Schema {
       sealed BLOB NOT NULL,
       PRIMARY KEY (tenant, incarnation, field_key, version)
     ) STRICT, WITHOUT ROWID;
-    INSERT INTO field_versions SELECT tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, created_at,
+    INSERT INTO new_fields SELECT tenant, incarnation, '', 0, 'head', '', x'', kek_version, revision, '', updated_at, updated_by, NULL, mac,
+      x'' FROM scoped_secrets;
+    INSERT INTO new_fields SELECT tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, 0, '', created_at,
       created_by, purge_after, mac, sealed FROM fields WHERE state <> 'destroyed';
     DROP TABLE fields;
-    ALTER TABLE field_versions RENAME TO fields;
+    ALTER TABLE new_fields RENAME TO fields;
+
+    CREATE TABLE new_secrets (
+      tenant TEXT NOT NULL REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
+      scope TEXT NOT NULL,
+      scope_id TEXT NOT NULL,
+      secret_id TEXT NOT NULL,
+      grave INTEGER NOT NULL,
+      incarnation INTEGER NOT NULL,
+      name TEXT NOT NULL,
+      category TEXT NOT NULL,
+      tags TEXT NOT NULL,
+      created_at INTEGER NOT NULL,
+      created_by TEXT NOT NULL,
+      deleted_at INTEGER,
+      purge_after INTEGER,
+      is_canary INTEGER NOT NULL,
+      PRIMARY KEY (tenant, scope, scope_id, secret_id, grave)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO new_secrets SELECT tenant, scope, scope_id, secret_id, grave, incarnation, name, category, tags, created_at, created_by,
+      deleted_at, purge_after, is_canary FROM scoped_secrets;
+    DROP TABLE scoped_secrets;
+    ALTER TABLE new_secrets RENAME TO scoped_secrets;
+    CREATE INDEX scoped_secrets_due ON scoped_secrets (tenant, purge_after) WHERE purge_after IS NOT NULL;
+    CREATE INDEX canaries_of_scoped_secrets ON scoped_secrets (tenant, scope, scope_id, secret_id, grave) WHERE is_canary = 1;
+
+    CREATE VIEW whole_secrets AS
+    SELECT s.tenant, s.scope, s.scope_id, s.secret_id, s.grave, s.incarnation, s.name, s.category, s.tags, h.revision, h.kek_version,
+      s.created_at, h.created_at AS updated_at, s.created_by, h.created_by AS updated_by, s.deleted_at, s.purge_after, h.mac, s.is_canary,
+      h.field_versions
+    FROM scoped_secrets s LEFT JOIN fields h
+      ON h.tenant = s.tenant AND h.incarnation = s.incarnation AND h.field_key = '' AND h.version = 0;
     """
 }

@@ -70,7 +70,10 @@ package protocol ScopedStoreWriting: ScopedStoreReading {
 
   /// Inserts or replaces by place, id and, for a soft-deleted one, incarnation.
   func put(_ row: ScopedSecretRow) throws(StoreError)
-  /// Takes the row away; its fields stay until `deleteFields`.
+  /// The same of a row of which no more changed than what a change of a field changes: revision, versions of fields, who changed it and
+  /// when, version of the keys.
+  func putHead(_ row: ScopedSecretRow) throws(StoreError)
+  /// Takes the row away; its head and its fields stay until `deleteFields`.
   func delete(_ row: ScopedSecretRow) throws(StoreError)
   /// Adds to the number of live secrets of a scope; the new number.
   func resize(_ place: ScopeKey, by difference: Int64) throws(StoreError) -> Int64
@@ -80,7 +83,7 @@ package protocol ScopedStoreWriting: ScopedStoreReading {
   func update(_ row: FieldRow) throws(StoreError)
   /// The versions of one field up to this one.
   func deleteFieldVersions(tenant: String, incarnation: UInt64, key: String, through version: UInt64) throws(StoreError)
-  /// Every version of every field.
+  /// Every version of every field, and the head of their secret.
   func deleteFields(tenant: String, incarnation: UInt64) throws(StoreError)
   /// Throws `conflict` when the id is taken.
   func insert(_ row: DataKeyRow) throws(StoreError)

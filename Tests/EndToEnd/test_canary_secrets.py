@@ -318,11 +318,21 @@ class TamperingTests(ScopedTestCase):
         return sqlite3.connect(self.coffer.folder + "/store/coffer.db", isolation_level=None)
 
     def rows(self):
+        """The secrets of either dialect, each as its rows with their tables: one of the scoped dialect has a head too."""
         database = self.database()
         try:
-            return {table: database.execute("SELECT * FROM %s" % table).fetchall() for table in ("secrets", "scoped_secrets")}
+            heads = {row[1]: row for row in database.execute("SELECT * FROM fields WHERE field_key = ''")}
+            scoped = database.execute("SELECT * FROM scoped_secrets").fetchall()
+            return {
+                "secrets": [(("secrets", row),) for row in database.execute("SELECT * FROM secrets")],
+                "scoped_secrets": [(("scoped_secrets", row), ("fields", heads[row[5]])) for row in scoped],
+            }
         finally:
             database.close()
+
+    @staticmethod
+    def putting_back(secret):
+        return [("REPLACE INTO %s VALUES (%s)" % (table, ",".join("?" * len(row))), row) for table, row in secret]
 
     def stopped(self, *changes):
         """The findings of verification after these changes of the stopped store."""
@@ -353,8 +363,7 @@ class TamperingTests(ScopedTestCase):
             marked = self.rows()[table]
             old = [row for row in self.before[table] if row not in marked]
             self.assertEqual(len(old), 1)
-            marks = ",".join("?" * len(old[0]))
-            found = self.stopped(("REPLACE INTO %s VALUES (%s)" % (table, marks), old[0]))
+            found = self.stopped(*self.putting_back(old[0]))
             self.assertIn(("missing", "canaries/" + ("secrets/MARKED" if table == "secrets" else "scoped_secrets/agent")), found)
         self.assertEqual(len(found), 2)
 
@@ -366,7 +375,7 @@ class TamperingTests(ScopedTestCase):
         now = self.rows()
         for table in ("secrets", "scoped_secrets"):
             (old,) = [row for row in marked[table] if row not in now[table]]
-            found = self.stopped(("REPLACE INTO %s VALUES (%s)" % (table, ",".join("?" * len(old))), old))
+            found = self.stopped(*self.putting_back(old))
         self.assertEqual([place for _, place in found], ["canaries/scoped_secrets/agent", "canaries/secrets/MARKED"])
 
     def test_a_cut_of_the_chain_forgets_no_mark(self):

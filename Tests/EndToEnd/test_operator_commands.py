@@ -266,7 +266,7 @@ class OperatorCommandTests(unittest.TestCase):
             ("UPDATE agents SET disabled_at = 1", "agents/"), ("UPDATE memberships SET role = 'manager'", "memberships/"),
             ("UPDATE invites SET max_uses = 9", "invites/"), ("UPDATE api_keys SET grants = NULL WHERE agent IS NOT NULL", "api_keys/"),
             ("UPDATE scoped_secrets SET category = 'x' WHERE secret_id = 'one'", "scoped_secrets/"),
-            ("UPDATE scoped_secrets SET revision = revision - 1 WHERE secret_id = 'one'", "scoped_secrets/"),
+            ("UPDATE fields SET revision = revision - 1 WHERE revision > 1", "scoped_secrets/"),
             ("UPDATE scoped_secrets SET secret_id = 'three' WHERE secret_id = 'two'", "scoped_secrets/"),
             ("DELETE FROM scoped_secrets WHERE secret_id = 'two'", "scoped_secrets/"),
             ("UPDATE fields SET sensitivity = 'plaintext' WHERE sensitivity = 'encrypted'", "fields/"),

@@ -19,7 +19,7 @@ from coffer_harness import SECRET_SETTINGS, binaries
 from scoped_harness import ScopedTestCase, seal, unseal
 
 ROUNDS = int(os.environ.get("COFFER_ROUNDS_ROTATION", "20"))
-TABLES = ("documents", "secrets", "scoped_secrets", "fields", "data_keys")
+TABLES = ("documents", "secrets", "fields", "data_keys")
 
 
 def kek_of(blob):

@@ -222,11 +222,13 @@ class BindingTests(ScopedTestCase):
             ("UPDATE api_keys SET grants = replace(grants, 'secrets:write', 'secrets:delete') WHERE kind = 'agent'", "/agent/identity/whoami"),
             ("UPDATE api_keys SET expires_at = NULL WHERE kind = 'agent'", "/agent/identity/whoami"),
             ("UPDATE tenants SET settings = '{\"orgDefaultRole\":\"manager\"}'", "/agent/identity/whoami"),
-            ("UPDATE scoped_secrets SET revision = 9", agent.path("s")), ("UPDATE scoped_secrets SET name = 'other'", agent.path()),
+            ("UPDATE fields SET revision = 9 WHERE field_key = ''", agent.path("s")), ("UPDATE scoped_secrets SET name = 'other'", agent.path()),
             ("UPDATE scoped_secrets SET tags = '[\"x\"]'", agent.path("s") + "/fields/p"),
             ("UPDATE scoped_secrets SET is_canary = 1", agent.path("s")),
-            ("UPDATE fields SET sensitivity = 'encrypted'", agent.path("s")), ("UPDATE fields SET version = 9", agent.path("s") + "/fields/p"),
-            ("UPDATE fields SET created_by = 'x'", agent.path()),
+            ("UPDATE fields SET sensitivity = 'encrypted' WHERE field_key = 'p'", agent.path("s")),
+            ("UPDATE fields SET field_versions = 'p=2' WHERE field_key = ''", agent.path("s")), ("DELETE FROM fields WHERE field_key = ''", agent.path("s")),
+            ("UPDATE fields SET version = 9 WHERE field_key = 'p'", agent.path("s") + "/fields/p"),
+            ("UPDATE fields SET created_by = 'x' WHERE field_key = 'p'", agent.path()),
         ]  # fmt: skip
         coffer.stop()
         agent.client.close()

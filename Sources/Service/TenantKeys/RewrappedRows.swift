@@ -58,7 +58,7 @@ extension Service {
     let keys = try vault.activeKeys(tenant: row.place.tenant, in: transaction)
     row.kekVersion = keys.version
     row.mac = try keys.mac(of: row)
-    try transaction.put(row)
+    try transaction.putHead(row)
     return 1
   }
 
