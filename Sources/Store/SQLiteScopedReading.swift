@@ -173,21 +173,32 @@ extension SQLiteReading {
   }
 
   func fields(tenant: String, incarnation: UInt64, withValues: Bool) throws(StoreError) -> [FieldRow] {
-    try connection.prepare(
-      withValues
-        ? """
-        SELECT tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, created_at, created_by,
-          purge_after, mac, sealed FROM fields AS f WHERE tenant = ?1 AND incarnation = ?2 AND field_key > '' AND NOT EXISTS (
-            SELECT 1 FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND field_key = f.field_key AND version > f.version)
-        ORDER BY field_key
-        """
-        : """
-        SELECT tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, created_at, created_by,
-          purge_after, mac, x'' FROM fields AS f WHERE tenant = ?1 AND incarnation = ?2 AND field_key > '' AND NOT EXISTS (
-            SELECT 1 FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND field_key = f.field_key AND version > f.version)
-        ORDER BY field_key
-        """
+    guard withValues else { return try fieldsWithoutValues(tenant: tenant, incarnation: incarnation) }
+    return try connection.prepare(
+      """
+      SELECT tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, created_at, created_by,
+        purge_after, mac, sealed FROM fields AS f WHERE tenant = ?1 AND incarnation = ?2 AND field_key > '' AND NOT EXISTS (
+          SELECT 1 FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND field_key = f.field_key AND version > f.version)
+      ORDER BY field_key
+      """
     ).all([.text(tenant), .unsigned(incarnation)]) { FieldRow($0) }
+  }
+
+  /// Most fields have few versions: passing over the earlier ones costs less than asking of each row whether there is a later one.
+  private func fieldsWithoutValues(tenant: String, incarnation: UInt64) throws(StoreError) -> [FieldRow] {
+    var last = ""
+    let newest = try connection.prepare(
+      """
+      SELECT tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, created_at, created_by, purge_after,
+        mac, x'' FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND field_key > '' ORDER BY field_key DESC, version DESC
+      """
+    ).all([.text(tenant), .unsigned(incarnation)]) { row -> FieldRow? in
+      let key = row.text(2)
+      guard key != last else { return nil }
+      last = key
+      return FieldRow(row)
+    }
+    return newest.reversed().compactMap { $0 }
   }
 
   func fieldVersion(tenant: String, incarnation: UInt64, key: String, version: UInt64) throws(StoreError) -> FieldRow? {

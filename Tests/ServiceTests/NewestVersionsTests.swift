@@ -1,3 +1,4 @@
+import Store
 import Testing
 
 @testable import Service
@@ -20,6 +21,17 @@ import Testing
     }
     for key in ["", "a.", "abc", "c", "1", "=", "a=1"] { #expect(NewestVersions.version(of: key, in: text) == nil) }
     #expect(NewestVersions.version(of: "a", in: "") == nil)
+  }
+
+  @Test func rowsAreNamedAsTheyAreWritten() {
+    var versions = NewestVersions()
+    let rows = [("B", 2), ("a", 1), ("a.b", 30)].map { key, version in
+      FieldRow(
+        tenant: "t", incarnation: 1, fieldKey: key, version: version, state: .live, sensitivity: "plaintext", dataKeyID: [], kekVersion: 1,
+        createdAt: 0, createdBy: "", purgeAfter: nil, mac: [], sealed: [])
+    }
+    for row in rows.reversed() { versions.set(row.fieldKey, row.version) }
+    #expect(NewestVersions.text(rows) == versions.text && NewestVersions.text([]) == "")
   }
 
   @Test("texts that Coffer does not write", arguments: ["a", "a=", "=1", "a=b", "a=1=2", "a=-1", "a=1 b", "a=18446744073709551616"])

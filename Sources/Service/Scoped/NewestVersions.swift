@@ -35,13 +35,24 @@ struct NewestVersions {
 
   var text: String {
     var text = ""
-    for (key, version) in entries {
-      if !text.isEmpty { text += " " }
-      text += key
-      text += "="
-      text += String(version)
-    }
+    for (key, version) in entries { Self.append(key, version, to: &text) }
     return text
+  }
+
+  /// What the secret of these rows names when each is the newest of its field.
+  ///
+  /// - Parameter rows: in order of key.
+  static func text(_ rows: [FieldRow]) -> String {
+    var text = ""
+    for row in rows { append(row.fieldKey, row.version, to: &text) }
+    return text
+  }
+
+  private static func append(_ key: String, _ version: UInt64, to text: inout String) {
+    if !text.isEmpty { text += " " }
+    text += key
+    text += "="
+    text += String(version)
   }
 
   mutating func set(_ key: String, _ version: UInt64) {
@@ -66,11 +77,7 @@ extension Service {
 
   /// The same of all fields of a secret.
   func newest(_ rows: [FieldRow], of secret: ScopedSecretRow, in store: any StoreReading) throws(ServiceError) -> [FieldRow] {
-    if !secret.fieldVersions.isEmpty {
-      guard let versions = NewestVersions(secret.fieldVersions),
-        versions.entries.elementsEqual(rows, by: { $0.key == $1.fieldKey && $0.version == $1.version })
-      else { throw .unreadable }
-    }
+    if !secret.fieldVersions.isEmpty, NewestVersions.text(rows) != secret.fieldVersions { throw .unreadable }
     for row in rows { _ = try verified(row, in: store) }
     return rows
   }
