@@ -53,9 +53,9 @@ extension SQLiteConnection {
       """
     ),
     (
-      "fields holds an earlier version that is removed",
+      "fields holds an earlier version that is removed, or a retained one with none behind it",
       """
-      SELECT 1 FROM fields AS f WHERE state = 'removed' AND EXISTS (
+      SELECT 1 FROM fields AS f WHERE state IN ('removed', 'retained') AND (state = 'removed') = EXISTS (
         SELECT 1 FROM fields AS later WHERE later.tenant = f.tenant AND later.incarnation = f.incarnation
           AND later.field_key = f.field_key AND later.version > f.version) LIMIT 1
       """

@@ -163,7 +163,7 @@ enum Schema {
     return found
   }
 
-  /// Every table and index as a text of its own, in order. Two files of one schema have the same.
+  /// Every table, index and view as a text of its own, in order. Two files of one schema have the same.
   static func parts(of connection: SQLiteConnection) throws(StoreError) -> [String] {
     try connection.prepare("SELECT type || ' ' || name || ': ' || coalesce(sql, '') FROM sqlite_schema ORDER BY type, name")
       .all { $0.text(0) }

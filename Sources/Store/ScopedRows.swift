@@ -119,7 +119,7 @@ package struct ScopedSecretRow: Sendable, Equatable {
   package var purgeAfter: Int64?
   /// Whoever reads it raises an alert.
   package var isCanary: Bool
-  /// The newest version of each field that it has or had. Empty when it has none, or was not changed since schema 7.
+  /// The newest version of each field that it has or had. Empty when it has none, or no change and no new key since schema 7.
   package var fieldVersions: String
   package var mac: [UInt8]
   package init(

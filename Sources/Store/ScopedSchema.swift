@@ -238,7 +238,7 @@ extension Schema {
 
   /// Step 7: a version of a field lies where it was written until it is destroyed, and then it is gone: the audit chain tells of it.
   /// What every change of a field changes of its secret is a row beside them, its head, with no field key: so that such a change
-  /// writes one page. The head names the newest version of each field, and its MAC is of the whole secret.
+  /// writes one page. What says that it is destroyed, but was not, stays for verification to find. The head names the newest version of each field, and its MAC is of the whole secret.
   static let fieldsByVersion: StaticString = """
     CREATE TABLE new_fields (
       tenant TEXT NOT NULL REFERENCES tenants (id) DEFERRABLE INITIALLY DEFERRED,
@@ -261,7 +261,8 @@ extension Schema {
     INSERT INTO new_fields SELECT tenant, incarnation, '', 0, 'head', '', x'', kek_version, revision, '', updated_at, updated_by, NULL, mac,
       x'' FROM scoped_secrets;
     INSERT INTO new_fields SELECT tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, 0, '', created_at,
-      created_by, purge_after, mac, sealed FROM fields WHERE state <> 'destroyed';
+      created_by, purge_after, mac, sealed FROM fields
+      WHERE NOT (state = 'destroyed' AND sealed = x'' AND past < 9223372036854775807);
     DROP TABLE fields;
     ALTER TABLE new_fields RENAME TO fields;
 

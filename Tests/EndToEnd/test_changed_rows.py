@@ -308,6 +308,25 @@ class ChangedRowTests(ScopedTestCase):
         self.assertTrue(database.put("fields", database.row("fields", old[""]), old[""]))
         self.assertEqual(problems(), wrong | {("s", "not_the_newest")})
 
+    def test_rows_that_read_as_one_are_findings(self):
+        """Two keys of bytes that are no text, which read the same: verification is not ended by them."""
+        coffer = self.use_fresh()
+        agent = self.agent()
+        agent.call("PUT", agent.path("s"), {"fields": [{"key": "f", "sensitivity": "plaintext", "value": "value"}]})
+        database = Database(coffer.folder + "/store/coffer.db")
+        self.addCleanup(database.connection.close)
+        for key in ("x'ff'", "x'fe'"):
+            row = next(row for row in database.rows("fields") if row["field_key"] == "f")
+            columns = [name for name in row if name != "field_key"]
+            database.connection.execute(
+                "INSERT INTO fields (field_key, %s) VALUES (CAST(%s AS TEXT), %s)" % (quoted(columns), key, quoted("?" * len(columns))),
+                [row[name] for name in columns])  # fmt: skip
+            database.connection.text_factory = lambda text: text.decode(errors="replace")
+        found = {one["problem"] for one in self.findings()}
+        self.assertEqual(found, {"changed", "not_the_newest"})
+        self.assertEqual(agent.ask("GET", agent.path("s")).status, 503)
+        self.assertEqual(agent.ask("GET", agent.path("s/fields/f")).status, 200)
+
     def test_what_is_left_of_a_removed_field_is_no_damage(self):
         coffer = self.use_fresh()
         agent = self.agent()

@@ -520,6 +520,15 @@ class ConditionTests(ScopedTestCase):
             self.mine.call("GET", target)
         self.mine.call("POST", target + "/rollback", {"fieldVersion": 3}, 404, "version_not_found")
 
+    def test_fifty_destroyed_versions_are_listed(self):
+        self.mine.call("PUT", self.secret, {})
+        target = self.secret + "/fields/f"
+        for number in range(70):
+            self.mine.call("PUT", target, {"sensitivity": "plaintext", "value": "value %d" % number})
+        versions = self.mine.call("GET", target + "/versions")
+        self.assertEqual([row["fieldVersion"] for row in versions], list(range(70, 14, -1)))
+        self.assertEqual([row["state"] for row in versions], ["current"] + ["retained"] * 5 + ["destroyed"] * 50)
+
     def test_what_was_removed_comes_back_as_an_earlier_version(self):
         self.mine.call("PUT", self.secret, {})
         target = self.secret + "/fields/f"

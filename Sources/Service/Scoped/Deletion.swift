@@ -21,7 +21,7 @@ extension ScopedTransaction {
     }
     try conditions.check(stored.tag)
     try conditions.demand(settings)
-    var row = advanced(stored)
+    var row = try advanced(stored)
     row.deletedAt = now
     row.purgeAfter = now + settings.deletionWindowDays * 86_400_000
     try store.delete(stored)

@@ -36,15 +36,16 @@ extension Desk {
     }
   }
 
-  /// What the audit chain tells of this life of a secret.
+  /// What the audit chain tells of this life of a secret, as a history does: verification proves it, not a reading.
   private func destroyed(_ key: String, before version: UInt64, of secret: ScopedSecretRow) throws -> [FieldVersion] {
     var (versions, looked, last): ([FieldVersion], Int, Int64) = ([], 0, .max)
-    while version > 1, versions.count < Self.shown, looked < Self.read {
+    while version > 1, looked < Self.read {
       let rows = try reader.auditEntries(secret.place, secret: secret.secretID, before: last, limit: 200)
       for row in rows {
         if row.action == "secret.created" || row.action == "secret.restored" { return versions }
         guard let made = FieldVersion(of: key, destroyed: row), made.number < versions.last?.number ?? version else { continue }
         versions.append(made)
+        if versions.count == Self.shown { return versions }
       }
       guard rows.count == 200, let oldest = rows.last else { break }
       looked += rows.count

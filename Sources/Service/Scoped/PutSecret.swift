@@ -134,7 +134,7 @@ extension ScopedTransaction {
       return SecretChangeResult(view: try service.view(stored, in: store), isCreated: false, isChanged: false)
     }
     try conditions.demand(settings)
-    var row = advanced(stored)
+    var row = try advanced(stored)
     row.name = name ?? stored.name
     row.category = category ?? stored.category
     row.tags = (tags ?? known).jsonText

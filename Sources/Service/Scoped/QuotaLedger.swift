@@ -7,7 +7,7 @@ package final class QuotaLedger {
   /// Refuses what goes beyond, and notes what reaches four fifths.
   ///
   /// - Parameters:
-  ///   - name: as the tenant's settings have it.
+  ///   - name: as the tenant's settings have it; one that they do not have is of a limit that nobody sets.
   ///   - used: with this change.
   func spend(_ name: StaticString, _ used: Int64, of limit: Int64) throws(ScopedFailure) {
     guard used <= limit else { throw ScopedFailure(.quota(name, limit: limit)) }

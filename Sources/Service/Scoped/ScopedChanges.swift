@@ -184,22 +184,21 @@ package struct ScopedTransaction {
     try store.update(row)
   }
 
-  /// The row after a change by the caller that makes these versions of fields.
-  func advanced(_ row: ScopedSecretRow, setting fields: [(key: String, version: UInt64)]) throws -> ScopedSecretRow {
-    var row = advanced(row)
-    guard var versions = NewestVersions(row.fieldVersions) else { throw ServiceError.unreadable }
-    if row.fieldVersions.isEmpty {
-      for field in try self.fields(of: row, withValues: false) { versions.set(field.fieldKey, field.version) }
-    }
-    for (key, version) in fields { versions.set(key, version) }
-    try quotas.spend("fieldKeysPerSecret", Int64(versions.entries.count), of: NewestVersions.limit)
-    row.fieldVersions = versions.text
-    return row
-  }
-
-  /// The row after a change by the caller: one revision on.
-  func advanced(_ row: ScopedSecretRow) -> ScopedSecretRow {
+  /// The row after a change by the caller, which makes these versions of fields: one revision on.
+  func advanced(_ row: ScopedSecretRow, setting fields: [(key: String, version: UInt64)] = []) throws -> ScopedSecretRow {
     var row = row
+    if fields.isEmpty {
+      row = try service.naming(row, in: store)
+    } else {
+      if row.fieldVersions.isEmpty { row.fieldVersions = NewestVersions.text(try self.fields(of: row, withValues: false)) }
+      guard var versions = NewestVersions(row.fieldVersions) else { throw ServiceError.unreadable }
+      let known = versions.entries.count
+      for (key, version) in fields { versions.set(key, version) }
+      let count = versions.entries.count
+      // Stores from before schema 7 may hold more.
+      if count > known { try quotas.spend("fieldKeysPerSecret", Int64(count), of: NewestVersions.limit) }
+      row.fieldVersions = versions.text
+    }
     row.revision += 1
     row.updatedAt = now
     row.updatedBy = caller.agentID

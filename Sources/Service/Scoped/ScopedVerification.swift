@@ -170,7 +170,8 @@ extension Verification {
 
   /// With the versions that the secret names, and with what the chain says of a live one.
   private func compare(_ rows: [FieldRow], of secret: ScopedSecretRow, _ place: String, _ chain: ChainState) {
-    let versions = Dictionary(uniqueKeysWithValues: rows.map { ($0.fieldKey, $0.version) })
+    // Nothing of them is proven yet: two keys may be one when bytes that are no text are read.
+    let versions = Dictionary(rows.map { ($0.fieldKey, $0.version) }, uniquingKeysWith: max)
     var wrong: Set<String> = []
     if !secret.fieldVersions.isEmpty {
       let named = NewestVersions(secret.fieldVersions)?.entries ?? []
