@@ -182,7 +182,7 @@ TABLE = [
            "if row?.version != field.version || ", "if ",
            module="test_changed_rows.ChangedRowTests.test_an_older_field_is_found"),
     Mutant("an earlier version is taken for the newest", "Service/Scoped/NewestVersions.swift",
-           "if !secret.fieldVersions.isEmpty, NewestVersions", "if !secret.fieldVersions.isEmpty, row == nil, NewestVersions",
+           "if !secret.fieldVersions.isEmpty, NewestVersions.version(", "if !secret.fieldVersions.isEmpty, row == nil, NewestVersions.version(",
            module="test_changed_rows.ChangedRowTests.test_an_older_field_is_found"),
     Mutant("verification passes over earlier versions", "Service/Scoped/ScopedVerification.swift",
            "where version.version < field.version {", "where version.version == field.version {",
