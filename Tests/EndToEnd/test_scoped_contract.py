@@ -856,6 +856,7 @@ class ResolutionTests(ScopedTestCase):
     def test_a_tie(self):
         for project in (self.project, self.second):
             self.put("/agent/secrets/project/" + project, value=project)
+            time.sleep(0.002)  # times are in milliseconds, and the later one must have a later time
         body = self.refused(self.resolve(), 409, "ambiguous_scope")
         self.assertEqual({row["scopeId"] for row in body["details"]["candidates"]}, {self.project, self.second})
         row = next(row for row in self.agent.data("GET", "/agent/secrets/effective") if row["secretId"] == "s")
