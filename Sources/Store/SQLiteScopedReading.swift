@@ -146,25 +146,14 @@ extension SQLiteReading {
       .first([.text(place.tenant), .text(place.scope), .text(place.scopeID)]) { $0.integer(0) } ?? 0
   }
 
-  func field(tenant: String, incarnation: UInt64, key: String) throws(StoreError) -> FieldRow? {
-    try connection.prepare(
-      """
-      SELECT tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, created_at, created_by, purge_after,
-        mac, sealed FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND field_key = ?3 ORDER BY version DESC LIMIT 1
-      """
-    ).first([.text(tenant), .unsigned(incarnation), .text(key)]) { FieldRow($0) }
-  }
-
   func scopedField(_ place: ScopeKey, secret: String, key: String) throws(StoreError) -> (ScopedSecretRow, FieldRow?)? {
     try connection.prepare(
       """
-      SELECT s.tenant, s.scope, s.scope_id, s.secret_id, s.incarnation, s.name, s.category, s.tags, h.revision, h.kek_version,
-        s.created_at, h.created_at, s.created_by, h.created_by, s.deleted_at, s.purge_after, h.mac, s.is_canary, h.field_versions,
+      SELECT s.tenant, s.scope, s.scope_id, s.secret_id, s.incarnation, s.name, s.category, s.tags, s.revision, s.kek_version,
+        s.created_at, s.updated_at, s.created_by, s.updated_by, s.deleted_at, s.purge_after, s.mac, s.is_canary, s.field_versions,
         f.tenant, f.incarnation, f.field_key, f.version, f.state, f.sensitivity, f.data_key_id, f.kek_version, f.created_at, f.created_by,
         f.purge_after, f.mac, f.sealed
-      FROM scoped_secrets s
-        LEFT JOIN fields h ON h.tenant = s.tenant AND h.incarnation = s.incarnation AND h.field_key = '' AND h.version = 0
-        LEFT JOIN fields f ON f.tenant = s.tenant AND f.incarnation = s.incarnation AND f.field_key = ?5
+      FROM whole_secrets s LEFT JOIN fields f ON f.tenant = s.tenant AND f.incarnation = s.incarnation AND f.field_key = ?5
       WHERE s.tenant = ?1 AND s.scope = ?2 AND s.scope_id = ?3 AND s.secret_id = ?4 AND s.grave = 0 ORDER BY f.version DESC LIMIT 1
       """
     ).first([.text(place.tenant), .text(place.scope), .text(place.scopeID), .text(secret), .text(key)]) { row in

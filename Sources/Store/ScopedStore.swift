@@ -31,11 +31,9 @@ package protocol ScopedStoreReading: AnyObject {
   func scopedCanaries(tenant: String, limit: Int) throws(StoreError) -> [ScopedSecretRow]
   /// How many live ones a scope has.
   func scopeSize(_ place: ScopeKey) throws(StoreError) -> Int64
-  /// The newest version, live or removed.
-  func field(tenant: String, incarnation: UInt64, key: String) throws(StoreError) -> FieldRow?
   /// A live secret and the newest version of one of its fields, in one look-up.
   func scopedField(_ place: ScopeKey, secret: String, key: String) throws(StoreError) -> (ScopedSecretRow, FieldRow?)?
-  /// Newest versions, in order of key.
+  /// The newest version of each, live or removed, in order of key.
   func fields(tenant: String, incarnation: UInt64, withValues: Bool) throws(StoreError) -> [FieldRow]
   /// The newest or an earlier one.
   func fieldVersion(tenant: String, incarnation: UInt64, key: String, version: UInt64) throws(StoreError) -> FieldRow?

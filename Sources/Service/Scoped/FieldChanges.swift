@@ -88,7 +88,7 @@ extension ScopedTransaction {
     let (secret, current) = try found(action)
     guard let current else { throw ScopedFailure(code: .fieldNotFound) }
     guard current.state == .live else {
-      guard let end = current.purgeAfter, end > now else { throw ScopedFailure(code: .fieldNotFound) }
+      guard !current.isOver(at: now) else { throw ScopedFailure(code: .fieldNotFound) }
       return FieldRemoval(revision: secret.revision, wasRemoved: true)
     }
     try conditions.check(secret.tag(of: current))

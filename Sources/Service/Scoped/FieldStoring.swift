@@ -147,5 +147,5 @@ extension ScopedTransaction {
 
 extension FieldRow {
   /// Of a removed field: whether its deletion window has ended, so that nothing of it may be read.
-  fileprivate func isOver(at now: Int64) -> Bool { (purgeAfter ?? 0) <= now }
+  func isOver(at now: Int64) -> Bool { (purgeAfter ?? 0) <= now }
 }

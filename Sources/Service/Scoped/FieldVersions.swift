@@ -38,18 +38,13 @@ extension Desk {
 
   /// What the audit chain tells of this life of a secret, as a history does: verification proves it, not a reading.
   private func destroyed(_ key: String, before version: UInt64, of secret: ScopedSecretRow) throws -> [FieldVersion] {
-    var (versions, looked, last): ([FieldVersion], Int, Int64) = ([], 0, .max)
-    while version > 1, looked < Self.read {
-      let rows = try reader.auditEntries(secret.place, secret: secret.secretID, before: last, limit: 200)
-      for row in rows {
-        if row.action == "secret.created" || row.action == "secret.restored" { return versions }
-        guard let made = FieldVersion(of: key, destroyed: row), made.number < versions.last?.number ?? version else { continue }
-        versions.append(made)
-        if versions.count == Self.shown { return versions }
-      }
-      guard rows.count == 200, let oldest = rows.last else { break }
-      looked += rows.count
-      last = oldest.sequence
+    guard version > 1 else { return [] }
+    var (versions, looked): ([FieldVersion], Int) = ([], 0)
+    try walk(secret.place, secret.secretID, before: .max, page: 200) { row in
+      looked += 1
+      if row.action == "secret.created" || row.action == "secret.restored" { return false }
+      if let made = FieldVersion(of: key, destroyed: row), made.number < versions.last?.number ?? version { versions.append(made) }
+      return versions.count < Self.shown && looked < Self.read
     }
     return versions
   }

@@ -45,17 +45,27 @@ extension Desk {
       guard try service.liveSecret(place, action.secretID, in: reader) != nil else { throw ScopedFailure(code: .secretNotFound) }
       var entries: [HistoryEntry] = []
       var names: [String: String] = [:]
-      var last = sequence
-      while true {
-        let rows = try reader.auditEntries(place, secret: action.secretID, before: last, limit: 500)
-        for row in rows {
-          last = row.sequence
-          guard filter.admits(row) else { continue }
-          if let limit, entries.count == limit { return (entries, true) }
-          entries.append(try entry(row, &names))
-        }
-        if rows.count < 500 { return (entries, false) }
+      var hasMore = false
+      try walk(place, action.secretID, before: sequence, page: 500) { row in
+        guard filter.admits(row) else { return true }
+        hasMore = limit == entries.count
+        if !hasMore { entries.append(try entry(row, &names)) }
+        return !hasMore
       }
+      return (entries, hasMore)
+    }
+  }
+
+  /// The entries about a secret, newest first, as long as `visit` asks for more.
+  func walk(_ place: ScopeKey, _ secret: String, before sequence: Int64, page: Int, _ visit: (AuditRow) throws -> Bool) throws {
+    var last = sequence
+    while true {
+      let rows = try reader.auditEntries(place, secret: secret, before: last, limit: page)
+      for row in rows {
+        last = row.sequence
+        guard try visit(row) else { return }
+      }
+      if rows.count < page { return }
     }
   }
 

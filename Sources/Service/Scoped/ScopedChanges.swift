@@ -157,23 +157,15 @@ package struct ScopedTransaction {
 
   /// The row with its MAC, under the tenant's active keys.
   func put(_ row: ScopedSecretRow) throws -> ScopedSecretRow {
-    let row = try signed(row)
+    let row = try service.signed(row, in: store)
     try store.put(row)
     return row
   }
 
   /// The same after a change of fields alone.
   func putHead(_ row: ScopedSecretRow) throws -> ScopedSecretRow {
-    let row = try signed(row)
+    let row = try service.signed(row, in: store)
     try store.putHead(row)
-    return row
-  }
-
-  private func signed(_ row: ScopedSecretRow) throws -> ScopedSecretRow {
-    var row = row
-    let keys = try service.vault.activeKeys(tenant: row.place.tenant, in: store)
-    row.kekVersion = keys.version
-    row.mac = try keys.mac(of: row)
     return row
   }
 

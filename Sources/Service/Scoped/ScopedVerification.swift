@@ -176,7 +176,7 @@ extension Verification {
     if !secret.fieldVersions.isEmpty {
       let named = NewestVersions(secret.fieldVersions)?.entries ?? []
       for (key, version) in named where versions[key] != version { wrong.insert(key) }
-      for key in versions.keys where !named.contains(where: { $0.key == key }) { wrong.insert(key) }
+      wrong.formUnion(Set(versions.keys).subtracting(named.map(\.key)))
     }
     for field in chain.fields(of: place) where secret.deletedAt == nil {
       let row = rows.first { $0.fieldKey == field.key }

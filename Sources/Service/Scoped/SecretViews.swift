@@ -95,6 +95,15 @@ extension ScopedSecretRow {
 }
 
 extension Service {
+  /// The row with its MAC, under the tenant's active keys.
+  func signed(_ row: ScopedSecretRow, in store: any StoreReading) throws(ServiceError) -> ScopedSecretRow {
+    var row = row
+    let keys = try vault.activeKeys(tenant: row.place.tenant, in: store)
+    row.kekVersion = keys.version
+    row.mac = try keys.mac(of: row)
+    return row
+  }
+
   /// Checks the row's MAC.
   func verified(_ row: ScopedSecretRow, in store: any StoreReading) throws(ServiceError) -> ScopedSecretRow {
     let keys = try vault.keys(tenant: row.place.tenant, version: row.kekVersion, in: store)

@@ -52,9 +52,7 @@ extension StructureTransaction {
     row.revision += 1
     row.updatedAt = now
     row.updatedBy = maker
-    let keys = try service.vault.activeKeys(tenant: tenant, in: store)
-    row.kekVersion = keys.version
-    row.mac = try keys.mac(of: row)
+    row = try service.signed(row, in: store)
     try store.put(row)
     return row
   }

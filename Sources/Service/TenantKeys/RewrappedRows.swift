@@ -54,11 +54,7 @@ extension Service {
 
   private func rewrap(_ found: ScopedSecretRow, in transaction: any StoreTransaction) throws -> Int {
     guard try !isActive(found.kekVersion, of: found.place.tenant, in: transaction) else { return 0 }
-    var row = try naming(verified(found, in: transaction), in: transaction)
-    let keys = try vault.activeKeys(tenant: row.place.tenant, in: transaction)
-    row.kekVersion = keys.version
-    row.mac = try keys.mac(of: row)
-    try transaction.putHead(row)
+    try transaction.putHead(signed(naming(verified(found, in: transaction), in: transaction), in: transaction))
     return 1
   }
 

@@ -8,25 +8,37 @@ struct DeclaredStructure {
 
   /// A line for each thing made or changed.
   func apply(_ declaration: Declaration, _ tell: (String) -> Void) throws {
-    for tenant in declaration.tenants { try judge(tenant) }
-    for tenant in declaration.tenants { try apply(tenant, tell) }
+    let found = try declaration.tenants.map(found)
+    for (tenant, found) in zip(declaration.tenants, found) { try apply(tenant, found, tell) }
   }
 
-  /// Before anything is made: a name that several have says nothing.
-  private func judge(_ tenant: Declaration.Tenant) throws {
-    guard let id = try known(tenant.name) else { return }
+  /// What of a tenant was there before anything was made.
+  private struct Found {
+    var id: String?
+    /// By list and name, those that the declaration names.
+    var rows: [String: [String: JSONObject]] = [:]
+  }
+
+  /// A name that several have says nothing: it is refused.
+  private func found(_ tenant: Declaration.Tenant) throws -> Found {
+    var found = Found(id: try known(tenant.name))
+    guard let id = found.id else { return found }
     for (list, names) in [
       ("teams", tenant.teams), ("projects", tenant.projects.map(\.name)), ("agents", tenant.agents.map(\.name)),
     ] where !names.isEmpty {
-      let found = try rows("/tenants/\(id)/\(list)").map { $0["name"]?.string?.text }
-      for name in names where found.count(where: { $0 == name }) > 1 {
-        throw Trouble("several \(list) have the name \(name); rename all but one")
+      let names = Set(names)
+      for row in try rows("/tenants/\(id)/\(list)") {
+        guard let name = row["name"]?.string?.text, names.contains(name) else { continue }
+        guard found.rows[list, default: [:]].updateValue(row, forKey: name) == nil else {
+          throw Trouble("several \(list) have the name \(name); rename all but one")
+        }
       }
     }
+    return found
   }
 
-  private func apply(_ tenant: Declaration.Tenant, _ tell: (String) -> Void) throws {
-    let id = try self.tenant(tenant.name, tell)
+  private func apply(_ tenant: Declaration.Tenant, _ found: Found, _ tell: (String) -> Void) throws {
+    let id = try found.id ?? made(tenant: tenant.name, tell)
     if let settings = tenant.settings {
       let known = try send(.get, "/tenants/\(id)/settings")
       let changes = settings.members.filter { known[$0.name] != $0.value }
@@ -36,13 +48,15 @@ struct DeclaredStructure {
       }
     }
     var teams: [String: String] = [:]
-    for team in tenant.teams { teams[team] = try self.id(of: made("teams", team, in: id, JSONObject([("name", .text(team))]), tell)) }
+    for team in tenant.teams {
+      teams[team] = try self.id(of: made("teams", team, found, in: id, JSONObject([("name", .text(team))]), tell))
+    }
     var projects: [String: String] = [:]
     for project in tenant.projects {
-      projects[project.name] = try self.project(project, team: project.team.flatMap { teams[$0] }, in: id, tell)
+      projects[project.name] = try self.project(project, team: project.team.flatMap { teams[$0] }, found, in: id, tell)
     }
     let places: [Member.Kind: [String: String]] = [.team: teams, .project: projects]
-    for agent in tenant.agents { try self.agent(agent, places, in: id, tell) }
+    for agent in tenant.agents { try self.agent(agent, places, found, in: id, tell) }
   }
 
   /// The id of a tenant that is there.
@@ -51,17 +65,16 @@ struct DeclaredStructure {
     return try rows("/tenants").first { $0["name"]?.string?.text == name && $0["isDeleted"]?.bool != true }?["id"]?.string?.text
   }
 
-  private func tenant(_ name: String, _ tell: (String) -> Void) throws -> String {
-    if let id = try known(name) { return id }
+  private func made(tenant name: String, _ tell: (String) -> Void) throws -> String {
     tell("tenant \(name)")
     return try id(of: send(.post, "/tenants", JSONObject([("name", .text(name))])))
   }
 
-  private func project(_ project: (name: String, team: String?), team: String?, in tenant: String, _ tell: (String) -> Void) throws
-    -> String
+  private func project(_ project: (name: String, team: String?), team: String?, _ found: Found, in tenant: String, _ tell: (String) -> Void)
+    throws -> String
   {
     let body = JSONObject([("name", .text(project.name)), ("teamId", team.map(JSONValue.text))])
-    let row = try made("projects", project.name, in: tenant, body, tell)
+    let row = try made("projects", project.name, found, in: tenant, body, tell)
     let id = try id(of: row)
     if row["teamId"]?.string?.text != team {
       _ = try send(.patch, "/tenants/\(tenant)/projects/\(id)", JSONObject([("teamId", team.map(JSONValue.text) ?? .null)]))
@@ -70,11 +83,11 @@ struct DeclaredStructure {
     return id
   }
 
-  private func agent(_ agent: Declaration.Agent, _ places: [Member.Kind: [String: String]], in tenant: String, _ tell: (String) -> Void)
-    throws
-  {
+  private func agent(
+    _ agent: Declaration.Agent, _ places: [Member.Kind: [String: String]], _ found: Found, in tenant: String, _ tell: (String) -> Void
+  ) throws {
     let body = JSONObject([("name", .text(agent.name)), ("description", agent.description.map(JSONValue.text))])
-    let id = try id(of: try made("agents", agent.name, in: tenant, body, tell))
+    let id = try id(of: try made("agents", agent.name, found, in: tenant, body, tell))
     let known = try rows("/tenants/\(tenant)/agents/\(id)/memberships")
     for member in agent.memberships {
       guard let place = places[member.kind]?[member.name] else { throw Trouble("the answer holds no id of \(member.name)") }
@@ -90,8 +103,10 @@ struct DeclaredStructure {
   }
 
   /// The row of that name, made when there is none.
-  private func made(_ list: String, _ name: String, in tenant: String, _ body: JSONObject, _ tell: (String) -> Void) throws -> JSONObject {
-    if let row = try rows("/tenants/\(tenant)/\(list)").first(where: { $0["name"]?.string?.text == name }) { return row }
+  private func made(
+    _ list: String, _ name: String, _ found: Found, in tenant: String, _ body: JSONObject, _ tell: (String) -> Void
+  ) throws -> JSONObject {
+    if let row = found.rows[list]?[name] { return row }
     tell("\(list.dropLast()) \(name)")
     return try send(.post, "/tenants/\(tenant)/\(list)", body)
   }
