@@ -28,7 +28,7 @@ internal import CSQLite
     guard Self.isPrepared else { throw .unavailable(.ioError) }
     var opened: OpaquePointer?
     let flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_READWRITE | (role == .reader ? 0 : SQLITE_OPEN_CREATE)
-    let code = unsafe sqlite3_open_v2(path, &opened, flags, nil)
+    let code = unsafe sqlite3_open_v2(path, &opened, flags, role == .writer ? SQLiteLogFile.fileSystem : nil)
     guard code == SQLITE_OK, let opened = unsafe opened else {
       unsafe sqlite3_close(opened)
       throw StoreError(sqlite: code)
