@@ -149,15 +149,15 @@ extension SQLiteReading {
   func scopedField(_ place: ScopeKey, secret: String, key: String) throws(StoreError) -> (ScopedSecretRow, FieldRow?)? {
     try connection.prepare(
       """
-      SELECT s.tenant, s.scope, s.scope_id, s.secret_id, s.incarnation, s.name, s.category, s.tags, s.revision, s.kek_version,
-        s.created_at, s.updated_at, s.created_by, s.updated_by, s.deleted_at, s.purge_after, s.mac, s.is_canary, s.field_versions,
-        f.tenant, f.incarnation, f.field_key, f.version, f.state, f.sensitivity, f.data_key_id, f.kek_version, f.created_at, f.created_by,
-        f.purge_after, f.mac, f.sealed
+      SELECT s.incarnation, s.name, s.category, s.tags, s.revision, s.kek_version, s.created_at, s.updated_at, s.created_by, s.updated_by,
+        s.deleted_at, s.purge_after, s.mac, s.is_canary, s.field_versions, f.version, f.state, f.sensitivity, f.data_key_id,
+        f.kek_version, f.created_at, f.created_by, f.purge_after, f.mac, f.sealed
       FROM whole_secrets s LEFT JOIN fields f ON f.tenant = s.tenant AND f.incarnation = s.incarnation AND f.field_key = ?5
       WHERE s.tenant = ?1 AND s.scope = ?2 AND s.scope_id = ?3 AND s.secret_id = ?4 AND s.grave = 0 ORDER BY f.version DESC LIMIT 1
       """
     ).first([.text(place.tenant), .text(place.scope), .text(place.scopeID), .text(secret), .text(key)]) { row in
-      (ScopedSecretRow(row), row.isNull(19) ? nil : FieldRow(row, from: 19))
+      let found = ScopedSecretRow(place, secret, row, from: 0)
+      return (found, row.isNull(15) ? nil : FieldRow(place.tenant, found.incarnation, key, row, from: 15))
     }
   }
 
@@ -338,23 +338,30 @@ extension MembershipRow {
 
 extension ScopedSecretRow {
   fileprivate init(_ row: SQLiteStatement.Row) {
+    self.init(ScopeKey(tenant: row.text(0), scope: row.text(1), scopeID: row.text(2)), row.text(3), row, from: 4)
+  }
+
+  /// Of a row that was asked for by its key.
+  fileprivate init(_ place: ScopeKey, _ id: String, _ row: SQLiteStatement.Row, from first: Int32) {
     self.init(
-      place: ScopeKey(tenant: row.text(0), scope: row.text(1), scopeID: row.text(2)), secretID: row.text(3), incarnation: row.unsigned(4),
-      name: row.text(5), category: row.text(6), tags: row.text(7), revision: row.unsigned(8), kekVersion: row.unsigned32(9),
-      createdAt: row.integer(10), updatedAt: row.integer(11), createdBy: row.text(12), updatedBy: row.text(13),
-      deletedAt: row.optionalInteger(14), purgeAfter: row.optionalInteger(15), isCanary: row.integer(17) != 0,
-      fieldVersions: row.text(18), mac: row.blob(16))
+      place: place, secretID: id, incarnation: row.unsigned(first), name: row.text(first + 1), category: row.text(first + 2),
+      tags: row.text(first + 3), revision: row.unsigned(first + 4), kekVersion: row.unsigned32(first + 5),
+      createdAt: row.integer(first + 6), updatedAt: row.integer(first + 7), createdBy: row.text(first + 8),
+      updatedBy: row.text(first + 9), deletedAt: row.optionalInteger(first + 10), purgeAfter: row.optionalInteger(first + 11),
+      isCanary: row.integer(first + 13) != 0, fieldVersions: row.text(first + 14), mac: row.blob(first + 12))
   }
 }
 
 extension FieldRow {
-  /// A state that is not known counts as removed: the row's MAC refuses it anyway.
-  fileprivate init(_ row: SQLiteStatement.Row, from first: Int32 = 0) {
+  fileprivate init(_ row: SQLiteStatement.Row) { self.init(row.text(0), row.unsigned(1), row.text(2), row, from: 3) }
+
+  /// Of a row that was asked for by its key. A state that is not known counts as removed: the row's MAC refuses it anyway.
+  fileprivate init(_ tenant: String, _ incarnation: UInt64, _ key: String, _ row: SQLiteStatement.Row, from first: Int32) {
     self.init(
-      tenant: row.text(first), incarnation: row.unsigned(first + 1), fieldKey: row.text(first + 2), version: row.unsigned(first + 3),
-      state: State(rawValue: row.text(first + 4)) ?? .removed, sensitivity: row.text(first + 5), dataKeyID: row.blob(first + 6),
-      kekVersion: row.unsigned32(first + 7), createdAt: row.integer(first + 8), createdBy: row.text(first + 9),
-      purgeAfter: row.optionalInteger(first + 10), mac: row.blob(first + 11), sealed: row.blob(first + 12))
+      tenant: tenant, incarnation: incarnation, fieldKey: key, version: row.unsigned(first),
+      state: State(rawValue: row.text(first + 1)) ?? .removed, sensitivity: row.text(first + 2), dataKeyID: row.blob(first + 3),
+      kekVersion: row.unsigned32(first + 4), createdAt: row.integer(first + 5), createdBy: row.text(first + 6),
+      purgeAfter: row.optionalInteger(first + 7), mac: row.blob(first + 8), sealed: row.blob(first + 9))
   }
 }
 

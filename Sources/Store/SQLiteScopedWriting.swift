@@ -75,20 +75,24 @@ extension SQLiteTransaction {
         .unsigned(row.incarnation), .text(row.name), .text(row.category), .text(row.tags), .integer(row.createdAt), .text(row.createdBy),
         .optional(row.deletedAt), .optional(row.purgeAfter), .integer(row.isCanary ? 1 : 0),
       ])
-    try putHead(row)
-  }
-
-  func putHead(_ row: ScopedSecretRow) throws(StoreError) {
     try connection.prepare(
       """
-      REPLACE INTO fields (tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, revision, field_versions,
+      INSERT INTO fields (tenant, incarnation, field_key, version, state, sensitivity, data_key_id, kek_version, revision, field_versions,
         created_at, created_by, mac, sealed) VALUES (?1, ?2, '', 0, 'head', '', x'', ?3, ?4, ?5, ?6, ?7, ?8, x'')
+      ON CONFLICT (tenant, incarnation, field_key, version) DO UPDATE SET kek_version = excluded.kek_version, revision = excluded.revision,
+        field_versions = excluded.field_versions, created_at = excluded.created_at, created_by = excluded.created_by, mac = excluded.mac
       """
-    ).run(
-      [
-        .text(row.place.tenant), .unsigned(row.incarnation), .integer(Int64(row.kekVersion)), .unsigned(row.revision),
-        .text(row.fieldVersions), .integer(row.updatedAt), .text(row.updatedBy), .blob(row.mac),
-      ])
+    ).run(row.head)
+  }
+
+  func updateHead(_ row: ScopedSecretRow) throws(StoreError) {
+    try connection.prepare(
+      """
+      UPDATE fields SET kek_version = ?3, revision = ?4, field_versions = ?5, created_at = ?6, created_by = ?7, mac = ?8
+      WHERE tenant = ?1 AND incarnation = ?2 AND field_key = '' AND version = 0
+      """
+    ).run(row.head)
+    try requireChange()
   }
 
   func delete(_ row: ScopedSecretRow) throws(StoreError) {
@@ -127,8 +131,13 @@ extension SQLiteTransaction {
   }
 
   func deleteFieldVersions(tenant: String, incarnation: UInt64, key: String, through version: UInt64) throws(StoreError) {
-    try connection.prepare("DELETE FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND field_key = ?3 AND version <= ?4")
-      .run([.text(tenant), .unsigned(incarnation), .text(key), .unsigned(version)])
+    // One after the other, since there is one most times: SQLite notes the rows of a range in a table of its own before it deletes them.
+    var version = version
+    repeat {
+      try connection.prepare("DELETE FROM fields WHERE tenant = ?1 AND incarnation = ?2 AND field_key = ?3 AND version = ?4")
+        .run([.text(tenant), .unsigned(incarnation), .text(key), .unsigned(version)])
+      version &-= 1
+    } while version > 0 && connection.changedRows > 0
   }
 
   func deleteFields(tenant: String, incarnation: UInt64) throws(StoreError) {
@@ -193,6 +202,14 @@ extension SQLiteTransaction {
 extension ScopedSecretRow {
   /// The last part of the key: 0 for the live one, else the incarnation.
   fileprivate var grave: UInt64 { deletedAt == nil ? 0 : incarnation }
+
+  /// The values of its head.
+  fileprivate var head: [8 of SQLiteStatement.Value] {
+    [
+      .text(place.tenant), .unsigned(incarnation), .integer(Int64(kekVersion)), .unsigned(revision), .text(fieldVersions),
+      .integer(updatedAt), .text(updatedBy), .blob(mac),
+    ]
+  }
 }
 
 extension FieldRow {

@@ -70,7 +70,7 @@ package protocol ScopedStoreWriting: ScopedStoreReading {
   func put(_ row: ScopedSecretRow) throws(StoreError)
   /// The same of a row of which no more changed than what a change of a field changes: revision, versions of fields, who changed it and
   /// when, version of the keys.
-  func putHead(_ row: ScopedSecretRow) throws(StoreError)
+  func updateHead(_ row: ScopedSecretRow) throws(StoreError)
   /// Takes the row away; its head and its fields stay until `deleteFields`.
   func delete(_ row: ScopedSecretRow) throws(StoreError)
   /// Adds to the number of live secrets of a scope; the new number.

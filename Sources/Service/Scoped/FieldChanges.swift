@@ -42,7 +42,7 @@ extension ScopedTransaction {
   )
     throws -> FieldChangeResult
   {
-    let row = try putHead(advanced(secret, setting: [(action.fieldKey, Self.version(after: current))]))
+    let row = try updateHead(advanced(secret, setting: [(action.fieldKey, Self.version(after: current))]))
     let field = try store(content, in: action.fieldKey, after: current, of: row)
     try recordSet(field, row, action.scope, as: name)
     return FieldChangeResult(view: try service.view(field, of: row, content: nil), revision: row.revision, isChanged: true)
@@ -94,7 +94,7 @@ extension ScopedTransaction {
     try conditions.check(secret.tag(of: current))
     try conditions.demand(settings)
     try destroyRemoved(of: secret)
-    let row = try putHead(advanced(secret))
+    let row = try updateHead(advanced(secret))
     try remove(current)
     try recordSet(current, row, action.scope, as: "field.removed")
     return FieldRemoval(revision: row.revision, wasRemoved: false)

@@ -163,9 +163,9 @@ package struct ScopedTransaction {
   }
 
   /// The same after a change of fields alone.
-  func putHead(_ row: ScopedSecretRow) throws -> ScopedSecretRow {
+  func updateHead(_ row: ScopedSecretRow) throws -> ScopedSecretRow {
     let row = try service.signed(row, in: store)
-    try store.putHead(row)
+    try store.updateHead(row)
     return row
   }
 

@@ -54,7 +54,7 @@ extension Service {
 
   private func rewrap(_ found: ScopedSecretRow, in transaction: any StoreTransaction) throws -> Int {
     guard try !isActive(found.kekVersion, of: found.place.tenant, in: transaction) else { return 0 }
-    try transaction.putHead(signed(naming(verified(found, in: transaction), in: transaction), in: transaction))
+    try transaction.updateHead(signed(naming(verified(found, in: transaction), in: transaction), in: transaction))
     return 1
   }
 
