@@ -89,7 +89,7 @@ let package = Package(
       name: "TestSupport", dependencies: ["FastCGIClient", "StrictJSON", "CShim", "Threads"], path: "Tests/TestSupport",
       swiftSettings: strict),
     tests("SecretMemory"),
-    tests("Ciphers", ["StrictJSON", "SecretMemory"]),
+    tests("Ciphers", ["StrictJSON", "SecretMemory", "Threads"]),
     tests("KeyRing", ["StrictJSON", "Ciphers", "SecretMemory"]),
     tests("StrictJSON"),
     tests("Threads"),

@@ -10,7 +10,7 @@ package enum AES256GCM {
   /// Seals under a fresh random nonce.
   /// - Returns: nonce (12) || ciphertext || tag (16).
   package static func seal(_ plaintext: RawSpan, key: SecretBytes, authenticating aad: [UInt8]) throws(CipherError) -> [UInt8] {
-    try seal(plaintext, key: key, nonce: try RandomBytes.generate(count: nonceBytes), authenticating: aad)
+    try seal(plaintext, key: key, nonce: try ThreadContexts.current().nonce(), authenticating: aad)
   }
 
   /// Seals under a given nonce, which must never be used twice with one key.
@@ -18,11 +18,18 @@ package enum AES256GCM {
   package static func seal(_ plaintext: RawSpan, key: SecretBytes, nonce: [UInt8], authenticating aad: [UInt8]) throws(CipherError)
     -> [UInt8]
   {
+    try seal(plaintext, key: key, nonce: nonce[...], authenticating: aad)
+  }
+
+  private static func seal(_ plaintext: RawSpan, key: SecretBytes, nonce: ArraySlice<UInt8>, authenticating aad: [UInt8])
+    throws(CipherError) -> [UInt8]
+  {
     guard key.count == keyBytes, nonce.count == nonceBytes, let length = Int32(exactly: plaintext.byteCount),
       let aadLength = Int32(exactly: aad.count)
     else { throw .libraryFailure }
     let context = try unsafe ThreadContexts.current().seal
-    var sealed = nonce + [UInt8](repeating: 0, count: plaintext.byteCount + tagBytes)
+    var sealed = [UInt8](repeating: 0, count: nonceBytes + plaintext.byteCount + tagBytes)
+    sealed.replaceSubrange(..<nonceBytes, with: nonce)
     let succeeded = key.withBytes { key in
       unsafe key.withUnsafeBytes { key in
         unsafe plaintext.withUnsafeBytes { plaintext in

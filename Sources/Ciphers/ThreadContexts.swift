@@ -1,5 +1,6 @@
 internal import CLibcrypto
 internal import Glibc
+internal import SecretMemory
 
 /// libcrypto's working memory, one set per thread, made on first use and freed when the thread ends.
 ///
@@ -11,6 +12,8 @@ internal import Glibc
   /// Keyed with nothing so far, but set to SHA-256, which it keeps from one key to the next.
   let mac: OpaquePointer
   let digest: OpaquePointer
+  /// Drawn together, since a draw costs as much as a small seal whatever its length, and used from the front.
+  private var nonces = Nonces()
 
   /// This thread's set.
   static func current() throws(CipherError) -> ThreadContexts {
@@ -29,6 +32,23 @@ internal import Glibc
     guard let held = unsafe pthread_getspecific(key) else { return }
     pthread_setspecific(key, nil)
     unsafe Unmanaged<ThreadContexts>.fromOpaque(held).release()
+  }
+
+  /// 12 random bytes that were never given before. Public: they leave with what they seal.
+  func nonce() throws(CipherError) -> ArraySlice<UInt8> {
+    if nonces.used == nonces.bytes.count {
+      nonces.bytes = try RandomBytes.generate(count: AES256GCM.nonceBytes * Nonces.count)
+      nonces.used = 0
+    }
+    defer { nonces.used += AES256GCM.nonceBytes }
+    return nonces.bytes[nonces.used..<(nonces.used + AES256GCM.nonceBytes)]
+  }
+
+  /// No process of ours forks and goes on: Swift cannot.
+  private struct Nonces {
+    static let count = 32
+    var bytes: [UInt8] = []
+    var used = 0
   }
 
   private static let key: pthread_key_t = {

@@ -3,6 +3,7 @@ import SecretMemory
 import StrictJSON
 import TestSupport
 import Testing
+import Threads
 
 private func seal(_ text: [UInt8], key: SecretBytes, nonce: [UInt8], aad: [UInt8]) throws -> [UInt8] {
   try SecretBytes(copying: text).withBytes { try AES256GCM.seal($0, key: key, nonce: nonce, authenticating: aad) }
@@ -39,6 +40,24 @@ private func bytes(_ secret: SecretBytes) -> [UInt8] { secret.withBytes { unsafe
     let sealed = try SecretBytes(copying: text).withBytes { try AES256GCM.seal($0, key: key, authenticating: [1, 2]) }
     #expect(sealed.count == count + 28)
     #expect(bytes(try AES256GCM.open(sealed, key: key, authenticating: [1, 2])) == text)
+  }
+
+  /// More than are drawn at once, on threads that draw each for itself.
+  @Test func noNonceComesTwice() throws {
+    let key = try SecretBytes.random(count: 32)
+    let seen = Locked<Set<[UInt8]>>([])
+    let done = (0..<4).map { _ in OneTimeEvent() }
+    for event in done {
+      PlainThread.start(named: "seals") {
+        for _ in 0..<500 {
+          let sealed = try? SecretBytes().withBytes { try AES256GCM.seal($0, key: key, authenticating: []) }
+          if let sealed { seen.withLock { _ = $0.insert(Array(sealed[..<12])) } }
+        }
+        event.signal()
+      }
+    }
+    for event in done { event.wait() }
+    #expect(seen.withLock { $0.count } == 2000)
   }
 
   @Test func refusesEveryNeighbour() throws {
