@@ -58,12 +58,22 @@ extension ScopedAPI {
   }
 
   private static func stored(_ result: FieldChangeResult, _ action: ScopedAction, _ call: Call, at now: Int64) -> StoredAnswer {
-    let data: JSONValue = [
-      "secretId": Wire.text(action.secretID), "fieldKey": Wire.text(action.fieldKey), "key": Wire.text(action.fieldKey),
-      "sensitivity": Wire.text(result.view.sensitivity.rawValue), "fieldVersion": Wire.number(result.view.version),
-      "revision": Wire.number(result.revision), "changed": .bool(result.isChanged),
-    ]
-    return StoredAnswer(tag: result.view.tag, body: Wire.body(data, call.request, at: now))
+    var writer = JSONWriter(reserving: 512)
+    writer.appendRaw("{\"data\":{\"secretId\":")
+    writer.append(action.secretID)
+    writer.appendRaw(",\"fieldKey\":")
+    writer.append(action.fieldKey)
+    writer.appendRaw(",\"key\":")
+    writer.append(action.fieldKey)
+    writer.appendRaw(",\"sensitivity\":")
+    writer.append(result.view.sensitivity.rawValue)
+    writer.appendRaw(",\"fieldVersion\":")
+    writer.append(result.view.version)
+    writer.appendRaw(",\"revision\":")
+    writer.append(result.revision)
+    writer.appendRaw(result.isChanged ? ",\"changed\":true}" : ",\"changed\":false}")
+    Wire.finish(&writer, call.request, at: now)
+    return StoredAnswer(tag: result.view.tag, body: writer.bytes)
   }
 
   func removeField(_ call: Call) throws(ScopedFailure) -> Answer {

@@ -27,9 +27,9 @@ enum Wire {
   /// What stands behind the data of every answer.
   static func finish(_ writer: inout JSONWriter, _ request: Request, at now: Int64) {
     writer.appendRaw(",\"requestId\":")
-    writer.append(JSONString(request.id))
+    writer.append(request.id)
     writer.appendRaw(",\"timestamp\":")
-    writer.append(JSONString(timeText(now)))
+    writer.append(timeText(now))
     writer.appendRaw("}")
   }
 
@@ -112,11 +112,11 @@ extension JSONWriter {
   /// `"key":…,"fieldKey":…,"sensitivity":…,"value" or "envelope":…,"fieldVersion":…,"updatedAt":…`, without braces.
   mutating func append(_ view: FieldView, withEnvelope: Bool) {
     appendRaw("\"key\":")
-    append(JSONString(view.key))
+    append(view.key)
     appendRaw(",\"fieldKey\":")
-    append(JSONString(view.key))
+    append(view.key)
     appendRaw(",\"sensitivity\":")
-    append(JSONString(view.sensitivity.rawValue))
+    append(view.sensitivity.rawValue)
     switch view.content {
     case .value(let value):
       appendRaw(",\"value\":")
@@ -129,9 +129,9 @@ extension JSONWriter {
     case nil: break
     }
     appendRaw(",\"fieldVersion\":")
-    bytes.append(contentsOf: String(view.version).utf8)
+    append(view.version)
     appendRaw(",\"updatedAt\":")
-    append(JSONString(Wire.timeText(view.updatedAt)))
+    append(Wire.timeText(view.updatedAt))
   }
 
   mutating func append(_ envelope: EnvelopeV1) {

@@ -72,7 +72,7 @@ extension Service {
       CanaryAlert(tenant: canary.tenant, secret: canary.place, fieldKey: field, action: action, principal: principal, origin: origin))
     write(
       { transaction in
-        let details = AuditDetails(origin).with("action", .string(JSONString(stringLiteral: action)))
+        let details = AuditDetails(origin).with("action", text: "\(action)")
         try self.countAlert(of: canary, in: transaction)
         // Without the scope's columns: an agent's history of the secret does not tell of it.
         let event = AuditEvent("canary.alert", in: nil, subject: canary.place, field: field, details: details.text)

@@ -44,6 +44,14 @@ package struct JSONWriter {
     bytes.append(UInt8(ascii: "\""))
   }
 
+  /// The same.
+  package mutating func append(_ text: String) {
+    var text = text
+    text.withUTF8 { append(text: unsafe $0.span.bytes) }
+  }
+
+  package mutating func append(_ number: some BinaryInteger) { bytes.append(contentsOf: String(number).utf8) }
+
   /// Text that needs no escapes, as base64, with its quotes.
   package mutating func appendQuoted(_ text: [UInt8]) {
     bytes.append(UInt8(ascii: "\""))
@@ -85,6 +93,14 @@ package struct JSONWriter {
   /// Text that is JSON already.
   package mutating func appendRaw(_ text: StaticString) {
     unsafe bytes.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+  }
+
+  /// A string literal with its quotes.
+  package static func literal(_ text: String) -> String {
+    if text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x22 && $0 != 0x5C }) { return "\"" + text + "\"" }
+    var writer = JSONWriter()
+    writer.append(text)
+    return String(decoding: writer.bytes, as: UTF8.self)
   }
 
   private static func digit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x57 + value }

@@ -73,8 +73,8 @@ extension AgentCaller {
   package func demand(_ action: ScopedAction, _ origin: RequestOrigin) throws(ScopedFailure) {
     let rights = access.rights(on: action.scope)
     if rights.isEmpty {
-      let details = AuditDetails(origin).with(code: .scopeForbidden).with("scope", .string(JSONString(action.scope.kind.rawValue)))
-        .with("scopeId", .string(JSONString(action.scope.id)))
+      let details = AuditDetails(origin).with(code: .scopeForbidden).with("scope", text: action.scope.kind.rawValue)
+        .with("scopeId", text: action.scope.id)
       throw ScopedFailure(
         Refusal(.scopeForbidden), denial: AuditEvent("scope.denied", in: nil, outcome: .denied, details: details.text))
     }

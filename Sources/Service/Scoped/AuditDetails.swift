@@ -3,23 +3,29 @@ internal import StrictJSON
 
 /// What an audit entry says besides its columns: canonical JSON, names and numbers only.
 package struct AuditDetails: Sendable {
-  private var members: [JSONObject.Member] = []
+  /// Names, and values as JSON: most are so short that their text takes no memory of its own.
+  private var members: [(name: String, json: String)] = []
 
   package init(_ origin: RequestOrigin) {
-    if !origin.address.isEmpty { set("sourceIp", .string(JSONString(origin.address))) }
+    members.reserveCapacity(4)
+    if !origin.address.isEmpty { members.append(("sourceIp", JSONWriter.literal(origin.address))) }
   }
 
-  func with(_ name: JSONString, _ value: JSONValue) -> AuditDetails {
+  private func with(_ name: String, json: String) -> AuditDetails {
     var copy = self
-    copy.set(name, value)
+    copy.members.append((name, json))
     return copy
   }
 
-  func with(code: ErrorCode) -> AuditDetails { with("code", .string(JSONString(code.rawValue))) }
-  func with(reason: StaticString) -> AuditDetails { with("reason", .string(JSONString(stringLiteral: reason))) }
-  func with(_ name: JSONString, _ texts: [String]) -> AuditDetails { with(name, .array(texts.map { .string(JSONString($0)) })) }
-  func with(fieldVersion: UInt64) -> AuditDetails { with("fieldVersion", .number(JSONNumber(fieldVersion))) }
-  func with(sensitivity: String) -> AuditDetails { with("sensitivity", .string(JSONString(sensitivity))) }
+  func with(_ name: String, text: String) -> AuditDetails { with(name, json: JSONWriter.literal(text)) }
+  func with(_ name: String, _ texts: [String]) -> AuditDetails {
+    with(name, json: "[" + texts.map(JSONWriter.literal).joined(separator: ",") + "]")
+  }
+  func with(code: ErrorCode) -> AuditDetails { with("code", text: code.rawValue) }
+  func with(reason: StaticString) -> AuditDetails { with("reason", text: "\(reason)") }
+  func with(fieldVersion: UInt64) -> AuditDetails { with("fieldVersion", json: String(fieldVersion)) }
+  func with(kekVersion: UInt32) -> AuditDetails { with("kekVersion", json: String(kekVersion)) }
+  func with(sensitivity: String) -> AuditDetails { with("sensitivity", text: sensitivity) }
 
   /// The version of a field that an entry's details name, and what it was when the entry made it; nil when there is none.
   static func fieldVersion(in details: String) -> (number: UInt64, sensitivity: String?)? {
@@ -29,13 +35,17 @@ package struct AuditDetails: Sendable {
     return (number, members["sensitivity"]?.string?.text)
   }
 
-  private mutating func set(_ name: JSONString, _ value: JSONValue) {
-    members.append(JSONObject.Member(name: name, value: value))
-  }
-
   /// RFC 8785: members by name; all names are ASCII.
   var text: String {
-    let ordered = members.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
-    return String(decoding: JSONValue.object(JSONObject(uniqueMembers: ordered)).serialized(), as: UTF8.self)
+    var text = "{"
+    text.reserveCapacity(96)
+    for (name, json) in members.sorted(by: { $0.name < $1.name }) {
+      text += text.utf8.count > 1 ? ",\"" : "\""
+      text += name
+      text += "\":"
+      text += json
+    }
+    text += "}"
+    return text
   }
 }

@@ -36,7 +36,7 @@ extension Service {
       try change.record(
         AuditEvent(
           action.name, in: action.scope, subject: action.secretID, field: action.fieldKey,
-          details: change.details.with("kekVersion", .number(JSONNumber(keys.version))).text))
+          details: change.details.with(kekVersion: keys.version).text))
       return DataKeyOffer(
         key: minted.key, wrapped: minted.wrapped.bytes, kekName: keys.name, kekVersion: keys.version, id: minted.wrapped.id,
         expiresAt: time + change.settings.dataKeyTtlSeconds * 1000)
@@ -66,7 +66,7 @@ extension Desk {
       alert(secret, action, caller, origin)
       let event = AuditEvent(
         action.name, in: action.scope, subject: action.secretID, field: action.fieldKey, revision: secret.revision,
-        details: AuditDetails(origin).with(fieldVersion: backed).with("kekVersion", .number(JSONNumber(wrapped.kekVersion))).text)
+        details: AuditDetails(origin).with(fieldVersion: backed).with(kekVersion: wrapped.kekVersion).text)
       return Exposure(value: key, event: event)
     }
   }

@@ -95,7 +95,7 @@ extension Service {
       owner.mac = try vault.mac(of: owner)
       try transaction.insert(row)
       try transaction.update(owner)
-      let details = AuditDetails(origin).with("kekVersion", .number(JSONNumber(row.version))).with(reason: reason.text)
+      let details = AuditDetails(origin).with(kekVersion: row.version).with(reason: reason.text)
       let event = AuditEvent("kek.rotated", subject: TenantKEK.name(of: row.kekID), details: details.text)
       try record(event, by: principal, requestID: origin.id, in: transaction)
       rewrapping.ask()
