@@ -53,6 +53,7 @@ final class SQLiteWriter: Sendable {
         let erasure = erase(batch, connection)
         for attempt in attempts { attempt.finish(WriteQueue.Outcome(isErased: erasure == .done)) }
         if case .failed(let error) = erasure { return stop(error) }
+        queue.leave((batch, attempts))
       } catch {
         abandon(connection)
         clocks.commitEnded()

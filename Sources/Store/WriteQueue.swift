@@ -28,9 +28,16 @@ internal import Glibc
     var isErased = false
   }
 
+  /// A batch that is over: nothing is done with it but to free it.
+  ///
+  /// What requests brought was allocated by those who add entries. They free it, too: the writer has less to do, and each thread's heap gets
+  /// back what it gave.
+  typealias Remains = (batch: [Entry], attempts: [Attempt])
+
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private let condition: UnsafeMutablePointer<pthread_cond_t>
   private var entries: [Entry] = []
+  private var remains: [Remains] = []
   private var isClosed = false
   private let capacity: Int
 
@@ -51,11 +58,15 @@ internal import Glibc
 
   /// nil when taken; otherwise why not.
   func add(_ entry: Entry) -> StoreError? {
+    // Freed after the lock was given back.
+    var remains: Remains?
+    defer { withExtendedLifetime(remains) {} }
     unsafe pthread_mutex_lock(mutex)
     defer { unsafe pthread_mutex_unlock(mutex) }
     if isClosed { return .unavailable(.draining) }
     if entries.count >= capacity { return .busy }
     entries.append(entry)
+    remains = self.remains.popLast()
     unsafe pthread_cond_signal(condition)
     return nil
   }
@@ -65,12 +76,30 @@ internal import Glibc
     unsafe pthread_mutex_lock(mutex)
     defer { unsafe pthread_mutex_unlock(mutex) }
     while entries.isEmpty {
+      // What is left of secrets does not wait for the next request.
+      if !remains.isEmpty { dropRemains() }
+      guard entries.isEmpty else { break }
       if isClosed { return nil }
       unsafe pthread_cond_wait(condition, mutex)
     }
     let batch = Array(entries.prefix(limit))
     entries.removeFirst(batch.count)
     return batch
+  }
+
+  private func dropRemains() {
+    var dropped = remains
+    remains = []
+    unsafe pthread_mutex_unlock(mutex)
+    dropped.removeAll()
+    unsafe pthread_mutex_lock(mutex)
+  }
+
+  /// To be called by the writer when a batch is over.
+  func leave(_ remains: consuming Remains) {
+    unsafe pthread_mutex_lock(mutex)
+    defer { unsafe pthread_mutex_unlock(mutex) }
+    self.remains.append(remains)
   }
 
   /// Nothing more is taken in; what waits is still served.

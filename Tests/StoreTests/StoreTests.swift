@@ -1,3 +1,4 @@
+import Glibc
 import Store
 import Synchronization
 import TestSupport
@@ -225,6 +226,38 @@ import Threads
     for number in 0..<200 {
       #expect((results[number] == nil) == (number % 3 == 0))
       #expect((try reader.secret(tenant: "t1", name: "S\(number)") == nil) == (number % 3 == 0))
+    }
+  }
+
+  final class Carried: Sendable {
+    private let alive: Locked<Int>
+    init(_ alive: Locked<Int>) {
+      self.alive = alive
+      alive.withLock { $0 += 1 }
+    }
+    deinit { alive.withLock { $0 -= 1 } }
+  }
+
+  /// Be it a secret: with or without other writes behind it.
+  @Test func whatAWriteCarriedIsFreedSoonAfterIt() throws {
+    let store = try open()
+    defer { store.close() }
+    try store.perform { try $0.insert(Self.tenant) }
+    let alive = Locked(0)
+    for round in 1...3 {
+      let outcomes = Outcomes()
+      for number in 0..<100 {
+        outcomes.expectOne()
+        let carried = Carried(alive)
+        store.write(
+          { _ in
+            _ = carried
+            if number % 9 == 0 { throw Refused() }
+          }, completion: { outcomes.add(number, $0) })
+      }
+      #expect(outcomes.wait().count == 88)
+      for _ in 0..<1000 where alive.withLock({ $0 }) > 0 { usleep(2_000) }
+      #expect(alive.withLock { $0 } == 0, "round \(round)")
     }
   }
 
