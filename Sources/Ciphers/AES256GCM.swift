@@ -27,7 +27,8 @@ package enum AES256GCM {
     guard key.count == keyBytes, nonce.count == nonceBytes, let length = Int32(exactly: plaintext.byteCount),
       let aadLength = Int32(exactly: aad.count)
     else { throw .libraryFailure }
-    let context = try unsafe ThreadContexts.current().seal
+    let contexts = try ThreadContexts.current()
+    let (isKeyed, context) = unsafe (contexts.seal.take(key), contexts.seal.context)
     var sealed = [UInt8](repeating: 0, count: nonceBytes + plaintext.byteCount + tagBytes)
     sealed.replaceSubrange(..<nonceBytes, with: nonce)
     let succeeded = key.withBytes { key in
@@ -36,7 +37,8 @@ package enum AES256GCM {
           unsafe sealed.withUnsafeMutableBufferPointer { sealed in
             let out = unsafe sealed.baseAddress! + nonceBytes
             var written: Int32 = 0
-            return unsafe EVP_EncryptInit_ex2(context, Algorithms.aes256GCM, key.baseAddress, sealed.baseAddress, nil) == 1
+            return unsafe EVP_EncryptInit_ex2(
+              context, isKeyed ? nil : Algorithms.aes256GCM, isKeyed ? nil : key.baseAddress, sealed.baseAddress, nil) == 1
               && EVP_EncryptUpdate(context, nil, &written, aad, aadLength) == 1
               && (length == 0 || EVP_EncryptUpdate(context, out, &written, plaintext.baseAddress, length) == 1)
               && EVP_EncryptFinal_ex(context, out + Int(length), &written) == 1
@@ -45,7 +47,10 @@ package enum AES256GCM {
         }
       }
     }
-    guard succeeded else { throw .libraryFailure }
+    guard succeeded else {
+      contexts.seal.forget()
+      throw .libraryFailure
+    }
     return sealed
   }
 
@@ -65,7 +70,8 @@ package enum AES256GCM {
     guard key.count == keyBytes, nonce.count == nonceBytes, tag.count == tagBytes, let length = Int32(exactly: ciphertext.count),
       let aadLength = Int32(exactly: aad.count)
     else { throw .authenticationFailed }
-    let context = try unsafe ThreadContexts.current().open
+    let contexts = try ThreadContexts.current()
+    let (isKeyed, context) = unsafe (contexts.open.take(key), contexts.open.context)
     var tag = Array(tag)
     var opened = false
     let plaintext = SecretBytes(count: ciphertext.count) { plaintext in
@@ -77,7 +83,8 @@ package enum AES256GCM {
                 let out = unsafe plaintext.baseAddress?.assumingMemoryBound(to: UInt8.self)
                 var written: Int32 = 0
                 var nothing: UInt8 = 0
-                return unsafe EVP_DecryptInit_ex2(context, Algorithms.aes256GCM, key.baseAddress, nonce.baseAddress, nil) == 1
+                return unsafe EVP_DecryptInit_ex2(
+                  context, isKeyed ? nil : Algorithms.aes256GCM, isKeyed ? nil : key.baseAddress, nonce.baseAddress, nil) == 1
                   && EVP_DecryptUpdate(context, nil, &written, aad, aadLength) == 1
                   && (length == 0 || EVP_DecryptUpdate(context, out, &written, ciphertext.baseAddress, length) == 1)
                   && EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, Int32(tagBytes), &tag) == 1
@@ -88,7 +95,10 @@ package enum AES256GCM {
         }
       }
     }
-    guard opened else { throw .authenticationFailed }
+    guard opened else {
+      contexts.open.forget()
+      throw .authenticationFailed
+    }
     return plaintext
   }
 }

@@ -38,7 +38,8 @@ package enum HMACSHA256 {
   }
 
   package static func code(for message: RawSpan, key: SecretBytes) throws(CipherError) -> [UInt8] {
-    let context = try unsafe ThreadContexts.current().mac
+    let contexts = try ThreadContexts.current()
+    let (context, isKeyed) = unsafe contexts.mac(for: key)
     var code = [UInt8](repeating: 0, count: 32)
     var length = 0
     let succeeded = key.withBytes { key in
@@ -49,14 +50,17 @@ package enum HMACSHA256 {
           return unsafe withUnsafePointer(to: &nothing) { nothing in
             let keyBytes = unsafe key.baseAddress?.assumingMemoryBound(to: UInt8.self) ?? nothing
             let messageBytes = unsafe message.baseAddress?.assumingMemoryBound(to: UInt8.self) ?? nothing
-            return unsafe EVP_MAC_init(context, keyBytes, key.count, nil) == 1
+            return unsafe EVP_MAC_init(context, isKeyed ? nil : keyBytes, isKeyed ? 0 : key.count, nil) == 1
               && EVP_MAC_update(context, messageBytes, message.count) == 1
               && EVP_MAC_final(context, &code, &length, code.count) == 1
           }
         }
       }
     }
-    guard succeeded, length == 32 else { throw .libraryFailure }
+    guard succeeded, length == 32 else {
+      contexts.forgetMAC()
+      throw .libraryFailure
+    }
     return code
   }
 }

@@ -36,7 +36,7 @@ final class Connection: Sendable {
     self.ledger = ledger
   }
 
-  /// Frames and sends an answer, on its loop's thread. What does not fit goes when the socket takes more.
+  /// Frames and sends an answer, from any thread, while the connection is busy. What does not fit is left to the loop.
   /// - Returns: whether the loop must look at the connection again.
   func reply(_ response: Response, to call: Call) -> Bool {
     var frame: [UInt8] = []

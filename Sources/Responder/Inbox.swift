@@ -1,19 +1,11 @@
 internal import CShim
 internal import Glibc
-internal import HTTPMessages
 internal import Threads
 
-/// How other threads reach a loop: what it is to do, and an eventfd that wakes it.
+/// How other threads reach a loop: connections to look at again, and an eventfd that wakes it.
 final class Inbox: Sendable {
-  enum Task: Sendable {
-    /// A connection has something new.
-    case look(Connection)
-    /// A request was answered.
-    case reply(Response, Call, Connection)
-  }
-
   let descriptor: Int32
-  private let waiting = Locked<[Task]>([])
+  private let waiting = Locked<[Connection]>([])
 
   init() throws(ResponderError) {
     descriptor = eventfd(0, O_NONBLOCK | O_CLOEXEC)
@@ -22,13 +14,9 @@ final class Inbox: Sendable {
 
   deinit { close(descriptor) }
 
-  func add(_ task: Task) {
-    let isFirst = waiting.withLock { waiting in
-      waiting.append(task)
-      return waiting.count == 1
-    }
-    // Whoever found others there relies on the wake of the first.
-    if isFirst { wake() }
+  func add(_ connection: Connection) {
+    waiting.withLock { $0.append(connection) }
+    wake()
   }
 
   func wake() {
@@ -37,7 +25,7 @@ final class Inbox: Sendable {
   }
 
   /// Everything that waits, after clearing the eventfd.
-  func take() -> [Task] {
+  func take() -> [Connection] {
     var count: UInt64 = 0
     _ = unsafe read(descriptor, &count, 8)
     return waiting.withLock { waiting in

@@ -88,18 +88,11 @@ internal import Threads
 
   private func dispatch(_ data: UInt64, _ events: UInt32) {
     switch data & ~0xFFFF_FFFF {
-    case Self.inboxTag: for task in inbox.take() { perform(task) }
+    case Self.inboxTag: for connection in inbox.take() { look(connection) }
     case Self.listenerTag: accept(Int(data & 0xFFFF_FFFF))
     default:
       guard let connection = connections[Int32(truncatingIfNeeded: data)] else { return }
       look(connection, hasEnded: events & (EPOLLRDHUP.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0)
-    }
-  }
-
-  private func perform(_ task: Inbox.Task) {
-    switch task {
-    case .look(let connection): look(connection)
-    case .reply(let response, let call, let connection): if connection.reply(response, to: call) { look(connection) }
     }
   }
 
@@ -294,7 +287,7 @@ internal import Threads
           $0.ready = parsed
         }
       }
-      connection.inbox.add(.look(connection))
+      connection.inbox.add(connection)
     }
   }
 

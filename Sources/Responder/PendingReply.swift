@@ -1,7 +1,7 @@
 internal import HTTPMessages
 internal import Synchronization
 
-/// The right to answer one request that left its loop: used once, from any thread; the loop sends it. Dropped without use, it sends the
+/// The right to answer one request that left its loop: used once, from any thread. Dropped without use, it sends the
 /// handler's `abandoned`, so that a lost answer never parks a connection.
 final class PendingReply: Sendable {
   private let connection: Connection
@@ -19,6 +19,6 @@ final class PendingReply: Sendable {
 
   func send(_ response: Response) {
     guard !isAnswered.exchange(true, ordering: .acquiringAndReleasing) else { return }
-    connection.inbox.add(.reply(response, call, connection))
+    if connection.reply(response, to: call) { connection.inbox.add(connection) }
   }
 }

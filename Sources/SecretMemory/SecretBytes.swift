@@ -48,6 +48,9 @@ package struct SecretBytes: Sendable {
     try storage.fill(fill)
   }
 
+  /// Whether both are one buffer, not only of the same content: found without looking at any byte.
+  package func isSame(as other: SecretBytes) -> Bool { storage === other.storage }
+
   /// Copies `bytes`; erasing the source is up to the caller.
   package init(copying bytes: RawSpan) {
     storage = Storage(count: bytes.byteCount)

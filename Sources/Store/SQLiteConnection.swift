@@ -62,7 +62,7 @@ internal import CSQLite
     // The caches are in KiB. Every thread that reads has a connection; what it does not keep, the system's page cache has.
     switch role {
     case .writer:
-      try set("PRAGMA cache_size=-1024", reading: "PRAGMA cache_size", expecting: "-1024")
+      try set("PRAGMA cache_size=-768", reading: "PRAGMA cache_size", expecting: "-768")
       try set("PRAGMA wal_autocheckpoint=2000", reading: "PRAGMA wal_autocheckpoint", expecting: "2000")
     case .reader:
       try set("PRAGMA cache_size=-512", reading: "PRAGMA cache_size", expecting: "-512")

@@ -30,8 +30,8 @@ internal import Glibc
 
   /// Beside SQLite's own description of an open log.
   @unsafe private struct Gathered {
-    /// 31 frames of 4 KiB pages.
-    static let capacity = 128 << 10
+    /// 15 frames of 4 KiB pages.
+    static let capacity = 64 << 10
 
     let methods: UnsafePointer<sqlite3_io_methods>
     var replaced: sqlite3_io_methods

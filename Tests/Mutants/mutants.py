@@ -127,6 +127,8 @@ TABLE = [
            "unsafe SQLiteLogFile.written(file!) { unsafe $0.xRead(file, bytes, count, offset) }",
            "unsafe SQLiteLogFile.gathered(file!).pointee.methods.pointee.xRead(file, bytes, count, offset)",
            unit="LogFileTests/aLongTransactionReadsWhatItWrote"),
+    Mutant("a context is taken for one that has the key", "Ciphers/ThreadContexts.swift",
+           "self.key?.isSame(as: key) == true", "self.key != nil", unit="KeptContextsTests/sealsAndOpens"),
     Mutant("a nonce comes twice", "Ciphers/ThreadContexts.swift",
            "      nonces.bytes = try RandomBytes.generate(count: AES256GCM.nonceBytes * Nonces.count)\n",
            "      if nonces.bytes.isEmpty { nonces.bytes = try RandomBytes.generate(count: AES256GCM.nonceBytes * Nonces.count) }\n",

@@ -88,9 +88,8 @@ extension Place {
   /// No part of the id can hold a slash.
   static func field(_ key: String, of secret: ScopedSecretRow, version: UInt64) -> Place {
     Place(
-      table: "fields", tenant: secret.place.tenant,
-      id: "\(secret.place.scope)/\(secret.place.scopeID)/\(secret.secretID)/\(key)", field: "content", incarnation: secret.incarnation,
-      version: version)
+      table: "fields", tenant: secret.place.tenant, id: secret.place.scope + "/" + secret.place.scopeID + "/" + secret.secretID + "/" + key,
+      field: "content", incarnation: secret.incarnation, version: version)
   }
 }
 
