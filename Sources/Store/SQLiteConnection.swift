@@ -1,4 +1,5 @@
 internal import CSQLite
+internal import Glibc
 
 /// One SQLite connection, confined to one thread at a time.
 ///
@@ -36,7 +37,7 @@ internal import CSQLite
     unsafe handle = opened
     unsafe sqlite3_extended_result_codes(handle, 1)
     unsafe sqlite3_busy_timeout(handle, Self.patience)
-    try configure(role)
+    try configure(role, path)
   }
 
   deinit {
@@ -45,7 +46,7 @@ internal import CSQLite
   }
 
   /// Each setting is read back: one that did not take is a refusal, not a hope.
-  private func configure(_ role: Role) throws(StoreError) {
+  private func configure(_ role: Role, _ path: String) throws(StoreError) {
     try defend()
     if role == .maker {
       try set("PRAGMA journal_mode=MEMORY", reading: "PRAGMA journal_mode", expecting: "memory")
@@ -59,18 +60,33 @@ internal import CSQLite
     try set("PRAGMA secure_delete=ON", reading: "PRAGMA secure_delete", expecting: "1")
     try set("PRAGMA temp_store=MEMORY", reading: "PRAGMA temp_store", expecting: "2")
     try set("PRAGMA mmap_size=0", reading: "PRAGMA mmap_size", expecting: "0")
-    // The caches are in KiB. Every thread that reads has a connection; what it does not keep, the system's page cache has.
+    // The caches are in KiB.
     switch role {
     case .writer:
       try set("PRAGMA cache_size=-768", reading: "PRAGMA cache_size", expecting: "-768")
       try set("PRAGMA wal_autocheckpoint=2000", reading: "PRAGMA wal_autocheckpoint", expecting: "2000")
     case .reader:
-      try set("PRAGMA cache_size=-512", reading: "PRAGMA cache_size", expecting: "-512")
+      try setCache(Self.readerCache(for: Self.size(of: path)))
       // Two checkpointers can corrupt the file in SQLite before 3.51.3 (the WAL-reset race).
       try set("PRAGMA wal_autocheckpoint=0", reading: "PRAGMA wal_autocheckpoint", expecting: "0")
       try set("PRAGMA query_only=ON", reading: "PRAGMA query_only", expecting: "1")
     case .maker: try set("PRAGMA cache_size=-1024", reading: "PRAGMA cache_size", expecting: "-1024")
     }
+  }
+
+  /// KiB for a file of so many bytes. Every thread that reads has a connection; what it does not keep, the system's page cache has. Of a
+  /// large file it keeps what lies above the leaves of its trees, else each look-up would read two pages more.
+  static func readerCache(for bytes: Int64) -> Int64 { min(max(512, bytes / 128 / 1024), 8192) }
+
+  private static func size(of path: String) -> Int64 {
+    var facts = stat()
+    return unsafe stat(path, &facts) == 0 ? Int64(facts.st_size) : 0
+  }
+
+  private func setCache(_ kibibytes: Int64) throws(StoreError) {
+    let code = unsafe sqlite3_exec(handle, "PRAGMA cache_size=-\(kibibytes)", nil, nil, nil)
+    guard code == SQLITE_OK else { throw StoreError(sqlite: code) }
+    guard try prepare("PRAGMA cache_size").first(read: { $0.integer(0) }) == -kibibytes else { throw .unavailable(.readOnly) }
   }
 
   private func defend() throws(StoreError) {

@@ -69,7 +69,7 @@ package protocol ScopedStoreWriting: ScopedStoreReading {
   /// Inserts or replaces by place, id and, for a soft-deleted one, incarnation.
   func put(_ row: ScopedSecretRow) throws(StoreError)
   /// The same of a row of which no more changed than what a change of a field changes: revision, versions of fields, who changed it and
-  /// when, version of the keys.
+  /// when, version of the keys. Throws `conflict` when it is not there.
   func updateHead(_ row: ScopedSecretRow) throws(StoreError)
   /// Takes the row away; its head and its fields stay until `deleteFields`.
   func delete(_ row: ScopedSecretRow) throws(StoreError)
@@ -79,7 +79,7 @@ package protocol ScopedStoreWriting: ScopedStoreReading {
   func insert(_ row: FieldRow) throws(StoreError)
   /// Changes a version of a field in place. Throws `conflict` when it is not there.
   func update(_ row: FieldRow) throws(StoreError)
-  /// The versions of one field up to this one.
+  /// This version of a field and those before it, which lie without a gap.
   func deleteFieldVersions(tenant: String, incarnation: UInt64, key: String, through version: UInt64) throws(StoreError)
   /// Every version of every field, and the head of their secret.
   func deleteFields(tenant: String, incarnation: UInt64) throws(StoreError)
