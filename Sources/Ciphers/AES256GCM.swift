@@ -18,19 +18,12 @@ package enum AES256GCM {
   package static func seal(_ plaintext: RawSpan, key: SecretBytes, nonce: [UInt8], authenticating aad: [UInt8]) throws(CipherError)
     -> [UInt8]
   {
-    try seal(plaintext, key: key, nonce: nonce[...], authenticating: aad)
-  }
-
-  private static func seal(_ plaintext: RawSpan, key: SecretBytes, nonce: ArraySlice<UInt8>, authenticating aad: [UInt8])
-    throws(CipherError) -> [UInt8]
-  {
     guard key.count == keyBytes, nonce.count == nonceBytes, let length = Int32(exactly: plaintext.byteCount),
       let aadLength = Int32(exactly: aad.count)
     else { throw .libraryFailure }
     let contexts = try ThreadContexts.current()
-    let (isKeyed, context) = unsafe (contexts.seal.take(key), contexts.seal.context)
-    var sealed = [UInt8](repeating: 0, count: nonceBytes + plaintext.byteCount + tagBytes)
-    sealed.replaceSubrange(..<nonceBytes, with: nonce)
+    let (context, isKeyed) = unsafe contexts.seal.context(for: key)
+    var sealed = nonce + [UInt8](repeating: 0, count: plaintext.byteCount + tagBytes)
     let succeeded = key.withBytes { key in
       unsafe key.withUnsafeBytes { key in
         unsafe plaintext.withUnsafeBytes { plaintext in
@@ -71,7 +64,7 @@ package enum AES256GCM {
       let aadLength = Int32(exactly: aad.count)
     else { throw .authenticationFailed }
     let contexts = try ThreadContexts.current()
-    let (isKeyed, context) = unsafe (contexts.open.take(key), contexts.open.context)
+    let (context, isKeyed) = unsafe contexts.open.context(for: key)
     var tag = Array(tag)
     var opened = false
     let plaintext = SecretBytes(count: ciphertext.count) { plaintext in

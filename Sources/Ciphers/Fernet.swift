@@ -61,9 +61,7 @@ package enum Fernet {
 private enum CBC {
   static func encrypt(_ plaintext: RawSpan, key: SecretBytes, iv: [UInt8]) throws(CipherError) -> [UInt8] {
     guard let length = Int32(exactly: plaintext.byteCount) else { throw .libraryFailure }
-    let contexts = try ThreadContexts.current()
-    contexts.seal.forget()
-    let context = unsafe contexts.seal.context
+    let context = try unsafe ThreadContexts.current().seal.unkeyedContext()
     var ciphertext = [UInt8](repeating: 0, count: (plaintext.byteCount / 16 + 1) * 16)
     let succeeded = key.withBytes { key in
       unsafe key.withUnsafeBytes { key in
@@ -85,9 +83,7 @@ private enum CBC {
 
   static func decrypt(_ ciphertext: ArraySlice<UInt8>, key: SecretBytes, iv: [UInt8]) throws(CipherError) -> SecretBytes {
     guard let length = Int32(exactly: ciphertext.count) else { throw .authenticationFailed }
-    let contexts = try ThreadContexts.current()
-    contexts.open.forget()
-    let context = unsafe contexts.open.context
+    let context = try unsafe ThreadContexts.current().open.unkeyedContext()
     var count: Int32 = -1
     let padded = SecretBytes(count: ciphertext.count + 16) { plaintext in
       key.withBytes { key in

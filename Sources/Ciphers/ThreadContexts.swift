@@ -18,29 +18,34 @@ internal import SecretMemory
   /// A context and the key that it is set to. With the same key again it need only begin anew, which saves the key's schedule:
   /// half of what a short message costs.
   @safe struct Keyed {
-    let context: OpaquePointer
+    fileprivate let context: OpaquePointer
     private var key: SecretBytes?
 
     init(_ context: OpaquePointer) { unsafe self.context = context }
 
-    func holds(_ key: SecretBytes) -> Bool { self.key?.isSame(as: key) == true }
+    fileprivate func holds(_ key: SecretBytes) -> Bool { self.key?.isSame(as: key) == true }
 
-    /// True when the context has the key; else it must be given it now.
-    mutating func take(_ key: SecretBytes) -> Bool {
-      if holds(key) { return true }
-      self.key = key
-      return false
+    /// The context, and whether it has the key; else it must be given it now.
+    mutating func context(for key: SecretBytes) -> (context: OpaquePointer, isKeyed: Bool) {
+      defer { self.key = key }
+      return unsafe (context, holds(key))
     }
 
-    /// To be called when the context got another key or none, or a call with it has failed.
+    /// The context for another algorithm.
+    mutating func unkeyedContext() -> OpaquePointer {
+      forget()
+      return unsafe context
+    }
+
+    /// To be called when a call with the context has failed.
     mutating func forget() { key = nil }
   }
 
   /// The context for MACs under `key`, and whether it has the key.
   func mac(for key: SecretBytes) -> (context: OpaquePointer, isKeyed: Bool) {
     if !macs.0.holds(key) { macs = (macs.1, macs.0) }
-    let isKeyed = macs.0.take(key) && Algorithms.hmacBeginsAnew
-    return unsafe (macs.0.context, isKeyed)
+    let (context, isKeyed) = unsafe macs.0.context(for: key)
+    return unsafe (context, isKeyed && Algorithms.hmacBeginsAnew)
   }
 
   func forgetMAC() { macs.0.forget() }
@@ -65,13 +70,13 @@ internal import SecretMemory
   }
 
   /// 12 random bytes that were never given before. Public: they leave with what they seal.
-  func nonce() throws(CipherError) -> ArraySlice<UInt8> {
+  func nonce() throws(CipherError) -> [UInt8] {
     if nonces.used == nonces.bytes.count {
       nonces.bytes = try RandomBytes.generate(count: AES256GCM.nonceBytes * Nonces.count)
       nonces.used = 0
     }
     defer { nonces.used += AES256GCM.nonceBytes }
-    return nonces.bytes[nonces.used..<(nonces.used + AES256GCM.nonceBytes)]
+    return Array(nonces.bytes[nonces.used..<(nonces.used + AES256GCM.nonceBytes)])
   }
 
   /// No process of ours forks and goes on: Swift cannot.

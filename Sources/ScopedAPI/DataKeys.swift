@@ -27,7 +27,7 @@ extension ScopedAPI {
     writer.appendRaw(",\"dataKeyCiphertext\":")
     writer.appendQuoted(WireText.base64(offer.wrapped))
     writer.appendRaw(",\"algorithm\":\"AES-256-GCM\",\"keyId\":")
-    writer.append(JSONString(offer.kekName))
+    writer.append(offer.kekName)
     writer.appendRaw(",\"keyVersion\":")
     writer.append(Wire.number(offer.kekVersion))
     writer.appendRaw(",\"dataKeyId\":")

@@ -66,7 +66,7 @@ extension ScopedAPI {
       guard case .envelope(let envelope) = field.content else { continue }
       if !isFirst { writer.appendRaw(",") }
       isFirst = false
-      writer.append(JSONString(field.key))
+      writer.append(field.key)
       writer.appendRaw(":")
       writer.append(envelope)
     }

@@ -1,5 +1,4 @@
 internal import CSQLite
-internal import Glibc
 
 /// One SQLite connection, confined to one thread at a time.
 ///
@@ -60,29 +59,24 @@ internal import Glibc
     try set("PRAGMA secure_delete=ON", reading: "PRAGMA secure_delete", expecting: "1")
     try set("PRAGMA temp_store=MEMORY", reading: "PRAGMA temp_store", expecting: "2")
     try set("PRAGMA mmap_size=0", reading: "PRAGMA mmap_size", expecting: "0")
-    // The caches are in KiB.
     switch role {
     case .writer:
-      try set("PRAGMA cache_size=-768", reading: "PRAGMA cache_size", expecting: "-768")
+      try setCache(768)
       try set("PRAGMA wal_autocheckpoint=2000", reading: "PRAGMA wal_autocheckpoint", expecting: "2000")
     case .reader:
-      try setCache(Self.readerCache(for: Self.size(of: path)))
+      try setCache(Self.readerCache(for: SQLiteStore.size(path)))
       // Two checkpointers can corrupt the file in SQLite before 3.51.3 (the WAL-reset race).
       try set("PRAGMA wal_autocheckpoint=0", reading: "PRAGMA wal_autocheckpoint", expecting: "0")
       try set("PRAGMA query_only=ON", reading: "PRAGMA query_only", expecting: "1")
-    case .maker: try set("PRAGMA cache_size=-1024", reading: "PRAGMA cache_size", expecting: "-1024")
+    case .maker: try setCache(1024)
     }
   }
 
-  /// KiB for a file of so many bytes. Every thread that reads has a connection; what it does not keep, the system's page cache has. Of a
-  /// large file it keeps what lies above the leaves of its trees, else each look-up would read two pages more.
-  static func readerCache(for bytes: Int64) -> Int64 { min(max(512, bytes / 128 / 1024), 8192) }
+  /// KiB for a file of so many bytes. Every thread that reads has a connection; what it does not keep, the system's page cache has. With
+  /// 512 KiB, lists of a large store would find none of the pages that the one before has read.
+  static func readerCache(for bytes: UInt64) -> Int64 { Int64(min(max(512, bytes / 128 / 1024), 8192)) }
 
-  private static func size(of path: String) -> Int64 {
-    var facts = stat()
-    return unsafe stat(path, &facts) == 0 ? Int64(facts.st_size) : 0
-  }
-
+  /// A pragma takes no bound value.
   private func setCache(_ kibibytes: Int64) throws(StoreError) {
     let code = unsafe sqlite3_exec(handle, "PRAGMA cache_size=-\(kibibytes)", nil, nil, nil)
     guard code == SQLITE_OK else { throw StoreError(sqlite: code) }

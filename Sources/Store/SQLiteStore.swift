@@ -83,7 +83,7 @@ package final class SQLiteStore: Store {
     (Self.size(Self.databasePath(directory)), Self.size(Self.databasePath(directory) + "-wal"))
   }
 
-  private static func size(_ path: String) -> UInt64 {
+  static func size(_ path: String) -> UInt64 {
     var facts = stat()
     return unsafe stat(path, &facts) == 0 ? UInt64(max(0, facts.st_size)) : 0
   }

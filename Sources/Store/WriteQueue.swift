@@ -77,8 +77,10 @@ internal import Glibc
     defer { unsafe pthread_mutex_unlock(mutex) }
     while entries.isEmpty {
       // What is left of secrets does not wait for the next request.
-      if !remains.isEmpty { dropRemains() }
-      guard entries.isEmpty else { break }
+      if !remains.isEmpty {
+        dropRemains()
+        continue
+      }
       if isClosed { return nil }
       unsafe pthread_cond_wait(condition, mutex)
     }

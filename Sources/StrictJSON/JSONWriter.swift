@@ -63,7 +63,7 @@ package struct JSONWriter {
   private mutating func appendEscaped(_ text: RawSpan) {
     unsafe text.withUnsafeBytes { text in
       var start = 0
-      for index in text.indices where unsafe text[index] < 0x20 || text[index] == 0x22 || text[index] == 0x5C {
+      for index in text.indices where unsafe Self.needsEscape(text[index]) {
         unsafe bytes.append(contentsOf: text[start..<index])
         unsafe appendEscaped(text[index])
         start = index + 1
@@ -71,6 +71,8 @@ package struct JSONWriter {
       unsafe bytes.append(contentsOf: text[start...])
     }
   }
+
+  private static func needsEscape(_ byte: UInt8) -> Bool { byte < 0x20 || byte == 0x22 || byte == 0x5C }
 
   private mutating func appendEscaped(_ byte: UInt8) {
     switch byte {
@@ -97,7 +99,7 @@ package struct JSONWriter {
 
   /// A string literal with its quotes.
   package static func literal(_ text: String) -> String {
-    if text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x22 && $0 != 0x5C }) { return "\"" + text + "\"" }
+    if !text.utf8.contains(where: needsEscape) { return "\"" + text + "\"" }
     var writer = JSONWriter()
     writer.append(text)
     return String(decoding: writer.bytes, as: UTF8.self)

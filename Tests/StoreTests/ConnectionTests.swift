@@ -7,7 +7,7 @@ import Testing
   private let directory = TemporaryDirectory()
 
   @Test func readersOfLargeFilesKeepMore() throws {
-    let mebibyte: Int64 = 1 << 20
+    let mebibyte: UInt64 = 1 << 20
     let sizes = [0, mebibyte, 64 * mebibyte, 128 * mebibyte, 512 * mebibyte, 1024 * mebibyte, 1 << 50]
     #expect(sizes.map(SQLiteConnection.readerCache) == [512, 512, 512, 1024, 4096, 8192, 8192])
     let path = directory.path + "/small.db"
