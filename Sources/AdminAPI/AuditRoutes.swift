@@ -16,6 +16,7 @@ extension AdminAPI {
 
   /// Entries with their MACs, the checkpoint that the first page begins after, and the last change of the root key.
   func exportAudit(_ tenant: String, _ request: Request) throws(AdminFailure) -> Response {
+    desk.readsEntries()
     let checkpoint = try served { () throws(ServiceError) in try desk.auditCheckpoint(tenant: tenant) }
     let change = try served { () throws(ServiceError) in try desk.auditRootChange(tenant: tenant) }
     let (rows, cursor) = try entries(tenant, request)

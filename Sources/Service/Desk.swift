@@ -18,12 +18,15 @@ package final class Desk {
     reader = try service.store.makeReader()
   }
 
-  /// From here on reads see one snapshot, which lacks nothing that anybody was told of before. A failure shows in the reads
-  /// themselves.
-  package func requestBegins() throws(StoreError) {
+  /// From here on reads see one snapshot, which lacks nothing but audit entries of what anybody was told of before. A failure shows in
+  /// the reads themselves.
+  package func requestBegins() {
     forgetWithTheVault()
-    try reader.refresh()
+    reader.refresh(.contents)
   }
+
+  /// For requests that read the audit chain and other rows: from here on reads see both in one snapshot that lacks nothing.
+  package func readsEntries() { reader.refresh(.everything) }
   package func turnEnds() { reader.turnEnds() }
 
   /// What the vault has dropped, this thread drops too. To be called now and then, also when there is no request.

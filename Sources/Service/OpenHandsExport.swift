@@ -18,7 +18,7 @@ extension Desk {
   /// Everything of a tenant that an agent server keeps, in one snapshot, sealed by the primary key of `ring`.
   package func exportOpenHands(tenant: String, ring: WireRing, _ origin: RequestOrigin) throws(ServiceError) -> OpenHandsExport {
     guard ring.primary != nil else { throw .obstructed(.noWireKey) }
-    do { try requestBegins() } catch { throw ServiceError(error) }
+    requestBegins()
     defer { turnEnds() }
     let seconds = UInt64(max(0, service.now() / 1000))
     var writer = OpenHandsWriter { text throws(ServiceError) in

@@ -240,7 +240,7 @@ package final class Verification {
 
   /// One snapshot: what the chain has gained, then `body`.
   func turn(_ chain: inout ChainState, _ body: (inout ChainState) throws(ServiceError) -> Void) throws(ServiceError) {
-    do { try reader.refresh() } catch { throw ServiceError(error) }
+    reader.refresh(.everything)
     defer { reader.turnEnds() }
     try passCut(&chain)
     let change = try rootChange(chain)

@@ -31,7 +31,7 @@ package final class SocketAPI {
     }
     guard let conversations else { return .refused(Status(501), "No agent server is configured (agent-server)") }
     let key = frame ?? header ?? Self.queryKey(target.rawQuery)
-    try? desk.requestBegins()
+    desk.requestBegins()
     defer {
       desk.turnEnds()
       // Handshakes are rare, and nobody asks this thread to forget keys when there are none.

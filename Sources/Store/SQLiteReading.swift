@@ -5,6 +5,9 @@ class SQLiteReading: StoreReading {
 
   init(_ connection: SQLiteConnection) { self.connection = connection }
 
+  /// To be called before audit entries are read.
+  func seeEntries() {}
+
   func upcomingSequence(tenant: String) throws(StoreError) -> Int64? {
     try connection.prepare("SELECT next_sequence FROM tenants WHERE id = ?1").first([.text(tenant)]) { $0.integer(0) }
   }
@@ -146,6 +149,7 @@ class SQLiteReading: StoreReading {
   }
 
   func auditHead(tenant: String) throws(StoreError) -> AuditHead? {
+    seeEntries()
     let head = try connection.prepare("SELECT sequence, at, hash FROM audit WHERE tenant = ?1 ORDER BY sequence DESC LIMIT 1")
       .first([.text(tenant)]) { AuditHead(sequence: $0.integer(0), at: $0.text(1), hash: $0.blob(2)) }
     // The next one is counted on from it: a file may have been changed by hand.
@@ -154,7 +158,8 @@ class SQLiteReading: StoreReading {
   }
 
   func auditEntries(tenant: String, after sequence: Int64, limit: Int) throws(StoreError) -> [AuditRow] {
-    try connection.prepare(
+    seeEntries()
+    return try connection.prepare(
       """
       SELECT tenant, sequence, at, actor_type, actor_id, key_id, action, scope, scope_id, secret_id, field_key, revision, outcome,
         request_id, details, hash, mac FROM audit WHERE tenant = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3
@@ -251,6 +256,8 @@ final class SQLiteReader: SQLiteReading, StoreReader {
   private var isInTurn = false
   /// The number of commits when the turn's snapshot was to begin. nil when the next request needs one of its own.
   private var commits: UInt64?
+  /// Whether it was kept over commits of audit entries.
+  private var lacksEntries = false
   private var (structureNumber, contentsNumber): (UInt64?, UInt64?)
   /// SQLite's number of the turn's snapshot, once somebody asked.
   private var snapshotNumber: UInt64?
@@ -272,9 +279,15 @@ final class SQLiteReader: SQLiteReading, StoreReader {
     return snapshotNumber.map { .snapshot($0) }
   }
 
-  func refresh() throws(StoreError) {
+  /// Another snapshot costs what is kept of the file: SQLite forgets all pages with it, and a large store is read anew from the root
+  /// of each tree. A commit of audit entries alone, as each exposure is, changes none of them (decision 63).
+  func refresh(_ demand: SnapshotDemand) {
     let commits = clocks.commits.now
     if let commits, commits == self.commits { return }
+    if demand == .contents, let contentsNumber, contentsNumber == clocks.contents.now {
+      lacksEntries = true
+      return
+    }
     turnEnds()
     isInTurn = true
     // Read before the snapshot begins: what was told of by then is in it and in them.
@@ -284,11 +297,15 @@ final class SQLiteReader: SQLiteReading, StoreReader {
     connection.beginsWhenUsed = true
   }
 
+  override func seeEntries() {
+    if lacksEntries { refresh(.everything) }
+  }
+
   func damage() throws(StoreError) -> [String] { try connection.damage() }
 
   /// A snapshot that stayed open would keep the log from being emptied.
   func turnEnds() {
-    isInTurn = false
+    (isInTurn, lacksEntries) = (false, false)
     (commits, structureNumber, contentsNumber, snapshotNumber) = (nil, nil, nil, nil)
     connection.beginsWhenUsed = false
     guard connection.isInTransaction else { return }

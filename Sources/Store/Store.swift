@@ -126,12 +126,18 @@ package enum ReadVersion: Sendable, Equatable {
   case snapshot(UInt64)
 }
 
+package enum SnapshotDemand: Sendable {
+  /// Everything but audit entries. Whoever reads entries then sees another snapshot from there on, if this one lacks some.
+  case contents
+  case everything
+}
+
 /// Confined to the thread that made it.
 package protocol StoreReader: StoreReading {
-  /// From here until the next call or `turnEnds` reads see one snapshot, which has every commit that anybody was told of before,
-  /// by the writer or by another reader: that of the turn, when nothing was committed since. Reads outside a turn see the newest
-  /// state.
-  func refresh() throws(StoreError)
+  /// From here until the next call or `turnEnds` reads see one snapshot, which has what `demand` names of every commit that anybody
+  /// was told of before, by the writer or by another reader: that of the turn, where it has. A failure shows in the reads. Reads
+  /// outside a turn see the newest state.
+  func refresh(_ demand: SnapshotDemand)
   func turnEnds()
   /// Of who may do what: tenants, API keys, agents, memberships, teams and projects. nil outside a turn.
   var structure: ReadVersion? { get }

@@ -29,8 +29,7 @@ final class Handler: RequestHandler {
     admin = AdminAPI(desk: desk, facts: facts)
   }
 
-  /// A snapshot that cannot be taken shows in the reads: each then sees the newest state or fails by itself.
-  func requestBegins() { try? desk.requestBegins() }
+  func requestBegins() { desk.requestBegins() }
   func turnEnds() { desk.turnEnds() }
   func passes() { desk.forgetWithTheVault() }
 

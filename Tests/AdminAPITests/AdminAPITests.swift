@@ -63,7 +63,7 @@ private final class Bench {
       peer: Peer(address: "", isLocalOperator: isOperator), id: "test-request")
     if let key { request[.authorization] = Array("Bearer \(key)".utf8) }
     if !body.isEmpty { request[.contentType] = Array("application/json".utf8) }
-    try desk.requestBegins()
+    desk.requestBegins()
     let response: Response
     switch api.answer(request) {
     case .now(let ready): response = ready

@@ -55,7 +55,7 @@ final class Rig {
     let request = Request(
       method: method, target: try RequestTarget(parsing: Array(path.utf8), normalised: nil), headers: fields,
       body: SecretBytes(copying: Array((body ?? "").utf8)), id: "request-1")
-    try desk.requestBegins()
+    desk.requestBegins()
     let response: Response
     switch api.answer(request) {
     case .now(let answer): response = answer
@@ -99,7 +99,7 @@ final class Rig {
   /// Actions of the audit chain in order, without the three that the making of the store left, after the store was verified.
   func audit() throws -> [String] {
     #expect(try Verification(service).run().findings == [])
-    try desk.requestBegins()
+    desk.requestBegins()
     #expect(try desk.verifyAudit(tenant: service.defaultTenant).isIntact)
     return try desk.auditEntries(tenant: service.defaultTenant, after: 3, limit: 1000).map { "\($0.action) \($0.secretID) \($0.outcome)" }
   }

@@ -84,13 +84,13 @@ import Threads
   }
 
   private func structure(_ reader: any StoreReader) throws -> ReadVersion {
-    try reader.refresh()
+    reader.refresh(.everything)
     defer { reader.turnEnds() }
     return try #require(reader.structure)
   }
 
   private func contents(_ reader: any StoreReader) throws -> ReadVersion {
-    try reader.refresh()
+    reader.refresh(.everything)
     defer { reader.turnEnds() }
     return try #require(reader.contents)
   }
@@ -145,7 +145,7 @@ import Threads
     let store = try SQLiteStore(directory: directory.path + "/store")
     defer { store.close() }
     let reader = try store.makeReader()
-    try reader.refresh()
+    reader.refresh(.everything)
     try store.perform(Self.structural[0].1)
     #expect(try reader.tenant("t1") == Self.tenant)
     try store.perform(Self.structural[1].1)
@@ -161,13 +161,61 @@ import Threads
     defer { store.close() }
     let reader = try store.makeReader()
     try store.perform(Self.structural[0].1)
-    try reader.refresh()
+    reader.refresh(.everything)
     defer { reader.turnEnds() }
     for sequence in 1...10 as ClosedRange<Int64> {
       if hasRead { #expect(try reader.tenant("t1") == Self.tenant) }
       try store.perform(Self.entries(sequence...sequence))
-      try reader.refresh()
+      reader.refresh(.everything)
       #expect(try reader.auditHead(tenant: "t1")?.sequence == sequence)
+    }
+  }
+
+  /// Its contents are those of the newest one, but what is kept of the file is kept on. Only who reads entries needs another.
+  @Test func overAuditEntriesATurnKeepsItsSnapshotUntilTheyAreRead() throws {
+    let store = try SQLiteStore(directory: directory.path + "/store")
+    defer { store.close() }
+    let reader = try store.makeReader()
+    try store.perform(Self.structural[0].1)
+    reader.refresh(.contents)
+    defer { reader.turnEnds() }
+    #expect(try reader.tenant("t1") == Self.tenant)
+    let other = try SQLiteConnection(path: directory.path + "/store/" + StoreFile.name, role: .writer)
+    for sequence in 1...10 as ClosedRange<Int64> {
+      try other.executeScript("UPDATE tenants SET name = 'not told of'")
+      let name = try reader.tenant("t1")?.name
+      try store.perform(Self.entries(sequence...sequence))
+      reader.refresh(.contents)
+      #expect(try reader.tenant("t1")?.name == name)
+      #expect(try reader.auditHead(tenant: "t1")?.sequence == sequence)
+      #expect(try reader.tenant("t1")?.name == "not told of")
+    }
+    try store.perform(Self.entries(11...11))
+    reader.refresh(.contents)
+    #expect(try reader.auditEntries(tenant: "t1", after: 10, limit: 10).count == 1)
+    try store.perform(Self.entries(12...12))
+    reader.refresh(.contents)
+    #expect(try reader.auditEntries(Self.place, secret: "a", before: .max, limit: 1).map(\.sequence) == [12])
+  }
+
+  @Test func overAChangeATurnDoesNotKeepItsSnapshot() throws {
+    let store = try SQLiteStore(directory: directory.path + "/store")
+    defer { store.close() }
+    let reader = try store.makeReader()
+    try store.perform(Self.structural[0].1)
+    reader.refresh(.contents)
+    defer { reader.turnEnds() }
+    for number in 1...10 as ClosedRange<UInt32> {
+      _ = try reader.record("count")
+      try store.perform { transaction in
+        try Self.entries(Int64(number)...Int64(number))(transaction)
+        try transaction.setRecord("count", Self.count(number))
+      }
+      reader.refresh(.contents)
+      #expect(try Self.count(reader) == number)
+      // Over entries alone, before and after.
+      try store.perform { _ in }
+      reader.refresh(.contents)
     }
   }
 
@@ -192,9 +240,9 @@ import Threads
     var remembered: (count: UInt32, contents: ReadVersion)?
     while try Self.count(other) < 3000 {
       one.turnEnds()
-      try one.refresh()
+      one.refresh(.contents)
       let seen = try Self.count(one)
-      try other.refresh()
+      other.refresh(.contents)
       let contents = try #require(other.contents)
       let count = try Self.count(other)
       try #require(count >= seen)
@@ -215,15 +263,15 @@ import Threads
     defer { store.close() }
     let reader = try store.makeReader()
     try store.perform(Self.structural[0].1)
-    try reader.refresh()
+    reader.refresh(.everything)
     let contents = try #require(reader.contents)
     #expect(try reader.tenant("t1") == Self.tenant)
     let other = try SQLiteConnection(path: directory.path + "/store/" + StoreFile.name, role: .writer)
     try other.executeScript("UPDATE tenants SET name = 'not told of'")
-    try reader.refresh()
+    reader.refresh(.everything)
     #expect(try reader.tenant("t1") == Self.tenant && reader.contents == contents)
     reader.turnEnds()
-    try reader.refresh()
+    reader.refresh(.everything)
     #expect(try reader.tenant("t1")?.name == "not told of")
     reader.turnEnds()
   }

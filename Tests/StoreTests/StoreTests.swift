@@ -59,7 +59,7 @@ import Threads
     #expect(try isInFiles())
     let reader = try store.makeReader()
     // A snapshot that another thread holds keeps the bytes in the log, and the answer says so.
-    try reader.refresh()
+    reader.refresh(.everything)
     #expect(try reader.tenant("t1") == Self.tenant)
     #expect(try !store.performErasing { try $0.deleteContents(ofTenant: "t1") })
     #expect(try isInFiles())
@@ -269,7 +269,7 @@ import Threads
     for number in 0..<300 {
       try store.perform { try $0.put(Self.secret("S", Int64(number))) }
       for reader in readers {
-        try reader.refresh()
+        reader.refresh(.everything)
         #expect(try reader.secret(tenant: "t1", name: "S")?.position == Int64(number))
         reader.turnEnds()
       }
@@ -281,7 +281,7 @@ import Threads
     defer { store.close() }
     try store.perform { try $0.insert(Self.tenant) }
     let reader = try store.makeReader()
-    try reader.refresh()
+    reader.refresh(.everything)
     #expect(try reader.secret(tenant: "t1", name: "S") == nil)
     try store.perform { try $0.put(Self.secret("S", 1)) }
     #expect(try reader.secret(tenant: "t1", name: "S") == nil)

@@ -22,7 +22,8 @@ extension Desk {
 
   /// The versions of a field, newest first: those that can be read, and the newest of those that are destroyed.
   package func versions(_ action: ScopedAction, for caller: AgentCaller) throws(ScopedFailure) -> [FieldVersion] {
-    try scoped {
+    readsEntries()
+    return try scoped {
       guard let (secret, found) = try reader.scopedField(caller.place(action.scope), secret: action.secretID, key: action.fieldKey) else {
         throw ScopedFailure(code: .secretNotFound)
       }

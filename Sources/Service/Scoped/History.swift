@@ -40,7 +40,8 @@ extension Desk {
   package func history(_ action: ScopedAction, _ filter: HistoryFilter, before sequence: Int64, limit: Int?, for caller: AgentCaller)
     throws(ScopedFailure) -> (entries: [HistoryEntry], hasMore: Bool)
   {
-    try scoped {
+    readsEntries()
+    return try scoped {
       let place = caller.place(action.scope)
       guard try service.liveSecret(place, action.secretID, in: reader) != nil else { throw ScopedFailure(code: .secretNotFound) }
       var entries: [HistoryEntry] = []
