@@ -54,7 +54,7 @@ http {{
 UPSTREAM = """
     upstream {name} {{
         server {address};
-        keepalive 64; keepalive_requests 1000; keepalive_time 3s; keepalive_timeout 2s;
+        keepalive 64; keepalive_requests 1000; keepalive_time 1s; keepalive_timeout 1s;
     }}
 """
 

@@ -169,7 +169,8 @@ ROWS = [
     # the connection to the responder
     row("fastcgi_keep_conn", checks.kept_connection),
     Row("upstream keepalive", checks.kept_connections, Change(HTTP, r"^ +keepalive  .*", "    keepalive 4;")),
-    Row("upstream keepalive_requests", checks.connection_by_count, Change(HTTP, r"^ +keepalive_requests.*", "    keepalive_requests 9999;")),
+    Row("upstream keepalive_requests", checks.connection_by_count, Change(HTTP, r"^ +keepalive_requests.*", "    keepalive_requests 9999;"),
+        given=[removed("keepalive_time", HTTP)]),
     Row("upstream keepalive_time", checks.connection_by_age, removed("keepalive_time", HTTP)),
     Row("upstream keepalive_timeout", checks.connection_by_idleness, removed("keepalive_timeout", HTTP)),
     row("fastcgi_next_upstream", checks.sent_once),
@@ -213,7 +214,7 @@ ROWS = [
         instead(SERVER, "sockets: " + name, r"^    %s +%s;" % (name, value), "", check)
         for name, value, check in [
             ("proxy_set_header Content-Length", '""', checks.socket_handshake),
-            ("proxy_set_header X-Request-Id(?= +.request_id;\n    proxy_set_header X-Session-API-Key +.http)", ".request_id", checks.socket_handshake),
+            ("proxy_set_header X-Request-Id(?= +.coffer_request_id;\n    proxy_set_header X-Session-API-Key +.http)", ".coffer_request_id", checks.socket_handshake),
             ("proxy_set_header X-Session-API-Key", ".http_x_session_api_key", checks.socket_handshake),
             ("proxy_set_header Sec-WebSocket-Key", "[^;]*", checks.socket_handshake),
             ("proxy_set_header Sec-WebSocket-Version", "[^;]*", checks.socket_handshake),
