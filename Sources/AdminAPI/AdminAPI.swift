@@ -95,18 +95,18 @@ package final class AdminAPI {
       desk.caller = principal
       return principal
     }
-    guard let token = request.bearerToken else { throw unauthenticated(request) }
+    guard let token = request.bearerToken else { throw refusal(.unauthenticated, request) }
     do throws(ServiceError) { return try desk.authenticateAdmin(token) } catch {
       guard case .unauthenticated = error else { throw .service(error) }
-      guard try served({ () throws(ServiceError) in try desk.isOtherKind(token) }) else { throw unauthenticated(request) }
-      throw .refused(Refusal(.wrongKeyKind))
+      throw refusal(try served { () throws(ServiceError) in try desk.refusal(ofAdmin: token) }, request)
     }
   }
 
-  /// The refusal of a credential, which counts against its address as an agent's does.
-  private func unauthenticated(_ request: Request) -> AdminFailure {
+  /// The refusal of a credential: one that does not hold counts against its address, as an agent's does.
+  private func refusal(_ code: ErrorCode, _ request: Request) -> AdminFailure {
+    guard code != .wrongKeyKind else { return .refused(Refusal(code)) }
     let waits = desk.service.limiter.refusal(ofFailureFrom: request.peer.address, now: desk.service.now())
-    return waits.map(AdminFailure.refused) ?? .service(.unauthenticated)
+    return waits.map(AdminFailure.refused) ?? (code == .unauthenticated ? .service(.unauthenticated) : .refused(Refusal(code)))
   }
 
   private func answer(_ route: AdminRoute, _ parameters: [String], _ request: Request, _ principal: Principal) throws(AdminFailure)

@@ -118,16 +118,20 @@ extension AdminAPI {
   }
 
   func access(_ tenant: String, _ id: String, _ request: Request) throws(AdminFailure) -> Response {
-    let access = try refused { () throws(ScopedFailure) in try desk.access(tenant: tenant, agent: id) }
+    let (access, disabledAt) = try refused { () throws(ScopedFailure) in try desk.access(tenant: tenant, agent: id) }
     let scopes: [JSONValue] = access.grants.map { grant in
       [
         "scope": AdminRendering.text(grant.scope.kind.rawValue), "scopeId": AdminRendering.text(grant.scope.id),
         "name": AdminRendering.text(grant.name), "role": AdminRendering.text(grant.role.rawValue),
         "via": AdminRendering.text(grant.via), "priority": .number(JSONNumber(grant.priority)),
-        "capabilities": .array(grant.rights.names.map(AdminRendering.text)),
+        "capabilities": .array(disabledAt == nil ? grant.rights.names.map(AdminRendering.text) : []),
       ]
     }
-    return ok(["agentId": AdminRendering.text(id), "scopes": .array(scopes)], request)
+    return ok(
+      [
+        "agentId": AdminRendering.text(id), "disabled": .bool(disabledAt != nil),
+        "disabledAt": disabledAt.map(AdminRendering.time) ?? .null, "scopes": .array(scopes),
+      ], request)
   }
 
   // MARK: - Memberships

@@ -1,5 +1,6 @@
 internal import Ciphers
 internal import KeyRing
+internal import Model
 internal import SecretMemory
 internal import Store
 
@@ -28,12 +29,20 @@ enum Authenticator {
     return principal
   }
 
-  /// Whether the token is a good key of another kind than the operator surface takes.
-  static func isOtherKind(_ token: [UInt8], service: Service, in store: any StoreReading) throws(ServiceError) -> Bool {
-    for kind in APIKeyKind.allCases where kind != .admin {
-      if try heldRow(token, kind: kind, service: service, in: store) != nil { return true }
+  /// Why the operator surface does not take a token. Only who has the whole key is told that it has ended (scoped spec, section 2.1).
+  static func refusal(ofAdmin token: [UInt8], service: Service, in store: any StoreReading) throws(ServiceError) -> ErrorCode {
+    for kind in APIKeyKind.allCases {
+      guard let row = try knownRow(token, kind: kind, service: service, in: store) else { continue }
+      return end(of: row, now: service.now()) ?? (kind == .admin ? .unauthenticated : .wrongKeyKind)
     }
-    return false
+    return .unauthenticated
+  }
+
+  /// nil while the key holds.
+  static func end(of row: APIKeyRow, now: Int64) -> ErrorCode? {
+    if row.revokedAt != nil { return .keyRevoked }
+    if let expiry = row.expiresAt, expiry <= now { return .keyExpired }
+    return nil
   }
 
   private static func isEnvironmentKey(_ token: [UInt8], service: Service) -> Bool {
@@ -42,11 +51,13 @@ enum Authenticator {
     return service.environmentDigests.reduce(false) { found, digest in constantTimeEqual(digest, presented) || found }
   }
 
-  /// nil when the token names no key that holds; revoked, expired and unknown keys are told apart nowhere.
+  /// nil when the token names no key that holds.
   private static func storedKey(_ token: [UInt8], kind: APIKeyKind, service: Service, in store: any StoreReading) throws(ServiceError)
     -> Principal?
   {
-    guard let row = try heldRow(token, kind: kind, service: service, in: store) else { return nil }
+    guard let row = try knownRow(token, kind: kind, service: service, in: store), end(of: row, now: service.now()) == nil else {
+      return nil
+    }
     switch kind {
     case .session:
       guard let level = Level(rawValue: row.role) else { return nil }
@@ -61,7 +72,8 @@ enum Authenticator {
     }
   }
 
-  private static func heldRow(_ token: [UInt8], kind: APIKeyKind, service: Service, in store: any StoreReading) throws(ServiceError)
+  /// The row of the key that the token is, whether it holds or not.
+  private static func knownRow(_ token: [UInt8], kind: APIKeyKind, service: Service, in store: any StoreReading) throws(ServiceError)
     -> APIKeyRow?
   {
     guard let parsed = APIKeyToken(parsing: token), parsed.prefix == kind.prefix else { return nil }
@@ -72,8 +84,6 @@ enum Authenticator {
     let matches = constantTimeEqual(row?.digest ?? [UInt8](repeating: 0, count: 32), presented)
     guard let row, matches, row.kind == kind.rawValue else { return nil }
     guard try service.vault.verify(row) else { throw .unreadable }
-    if row.revokedAt != nil { return nil }
-    if let expiry = row.expiresAt, expiry <= service.now() { return nil }
     return row
   }
 }

@@ -1,5 +1,6 @@
 internal import Ciphers
 internal import KeyRing
+package import Model
 package import SecretMemory
 package import Store
 
@@ -114,8 +115,7 @@ extension Desk {
 
   /// Whether a key holds now: its row is ours, and it was neither revoked nor has ended.
   package func isGood(_ row: APIKeyRow) throws(ServiceError) -> Bool {
-    let now = service.now()
-    return try service.vault.verify(row) && row.revokedAt == nil && (row.expiresAt.map { $0 > now } ?? true)
+    try service.vault.verify(row) && Authenticator.end(of: row, now: service.now()) == nil
   }
 
   /// The keys of a tenant in order of id; rows whose MAC does not hold are refused, not listed.
@@ -126,9 +126,9 @@ extension Desk {
     return rows
   }
 
-  /// Whether a token that is no admin key is a good key of another kind.
-  package func isOtherKind(_ token: [UInt8]) throws(ServiceError) -> Bool {
-    try Authenticator.isOtherKind(token, service: service, in: reader)
+  /// Why a token is no admin key that holds.
+  package func refusal(ofAdmin token: [UInt8]) throws(ServiceError) -> ErrorCode {
+    try Authenticator.refusal(ofAdmin: token, service: service, in: reader)
   }
 
   package func authenticateAdmin(_ token: [UInt8]) throws(ServiceError) -> Principal {

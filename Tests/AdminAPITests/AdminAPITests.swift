@@ -18,15 +18,18 @@ private final class Bench {
   let store: SQLiteStore
   private let desk: Desk
   let api: AdminAPI
+  /// Unix milliseconds.
+  let now = Locked<Int64>(1_800_000_000_000)
 
   init() throws {
+    let now = now
     let store = try SQLiteStore(directory: folder.path + "/store")
     self.store = store
     let root = try RootKey.generate()
     _ = Bench.wait { done in Service.initialise(store, root: root, now: { 1_800_000_000_000 }) { _ in done(Response(status: Status(200))) }
     }
     let service = try Service(
-      store: store, root: root, wire: WireRing(primary: SecretBytes(copying: [])), options: Service.Options(), now: { 1_800_000_000_000 })
+      store: store, root: root, wire: WireRing(primary: SecretBytes(copying: [])), options: Service.Options(), now: { now.withLock { $0 } })
     desk = try Desk(service)
     api = AdminAPI(desk: desk, facts: AdminFacts(release: "0", started: 0, processID: 1, figures: { Bench.figures }))
   }
@@ -247,6 +250,31 @@ struct AdminKeepingTests {
     #expect(newAdmin["kind"] == "admin" && newAdmin["role"] == admin["role"] && newAdmin["key"]?.string?.text.hasPrefix("adk_") == true)
     #expect(try bench.send(.post, "/admin/v1/keys/\(id)/rotate", #"{"overlapSeconds":-1}"#).0 == 400)
     #expect(try bench.send(.get, "/admin/v1/tenants/default/audit").1.contains("key.rotate"))
+  }
+
+  /// Who holds the whole key learns why it does not hold; everybody else learns nothing.
+  @Test func aKeyThatHasEndedSaysSo() throws {
+    let bench = try Bench()
+    let keys = "/admin/v1/tenants/default/keys"
+    func made(_ body: String) throws -> (id: String, text: String) {
+      let key = try data(bench.send(.post, keys, body))
+      return (try #require(key["id"]?.string?.text), try #require(key["key"]?.string?.text))
+    }
+    func code(_ key: String) throws -> String {
+      let (status, text) = try bench.send(.get, "/admin/v1/tenants", operator: false, key: key)
+      guard status != 200 else { return "200" }
+      let limits = JSONLimits(bytes: 65536, depth: 8, members: 100)
+      return "\(status) \(try JSONValue.parse(Array(text.utf8), limits: limits).object?["code"]?.string?.text ?? "")"
+    }
+    let short = try made(#"{"kind":"admin","role":"auditor","name":"a","expiresIn":60}"#)
+    let (admin, session) = (try made(#"{"kind":"admin","role":"auditor","name":"b"}"#), try made(#"{"name":"c"}"#))
+    #expect(try code(short.text) == "200" && code(admin.text) == "200" && code(session.text) == "403 wrong_key_kind")
+    for id in [admin.id, session.id] { #expect(try bench.send(.delete, "/admin/v1/keys/\(id)").0 == 200) }
+    bench.now.withLock { $0 += 60_000 }
+    #expect(try code(short.text) == "401 key_expired")
+    #expect(try code(admin.text) == "401 key_revoked" && code(session.text) == "401 key_revoked")
+    let other = admin.text.last == "0" ? "1" : "0"
+    #expect(try code(admin.text.dropLast() + other) == "401 unauthenticated")
   }
 
   @Test func aChainIsCutAndProvenStill() throws {

@@ -627,7 +627,10 @@ class ConditionTests(ScopedTestCase):
         self.assertEqual([(row["secretId"], row["deletedAt"] is None) for row in listed], [("s", False)])
         self.assertNotIn("envelope", json.dumps(listed))
         self.operator("POST", record + "/restore")
+        self.operator("POST", record + "/restore", status=409, code="secret_exists")
         self.assertEqual(self.mine.call("GET", self.secret + "/fields/f")["envelope"], envelope)
+        (restored,) = self.mine.call("GET", self.secret + "/history?action=secret.restored")
+        self.assertRegex(restored["actor"]["keyId"], "^key_[0-9A-Za-z]{16}$")
         self.mine.unwrap("s", "f", envelope)
         self.mine.call("DELETE", self.secret)
         self.mine.call("PUT", self.secret, {})
@@ -637,6 +640,32 @@ class ConditionTests(ScopedTestCase):
         self.mine.call("PUT", self.secret + "/fields/f", {"sensitivity": "encrypted", "envelope": envelope}, 409, "data_key_reused")
         verdict = self.operator("POST", self.below("audit/verify"))
         self.assertTrue(verdict["ok"])
+
+
+    def test_nothing_is_restored_into_a_scope_that_is_gone(self):
+        """Nobody would reach it there, and what is live is not purged."""
+        team, project = self.team(), self.project()
+        other = self.agent("other")
+        self.join(self.mine, "team", team, "manager")
+        self.join(self.mine, "project", project, "manager")
+        for agent, scope, scope_id in ((self.mine, "team", team), (self.mine, "project", project), (other, "agent", other.id)):
+            agent.call("PUT", agent.path("s", scope, scope_id), {})
+            self.operator("DELETE", self.below("%ss/%s?cascade=true" % (scope, scope_id)))
+            record = self.below("secrets/%s/%s/s" % (scope, scope_id))
+            self.operator("POST", record + "/restore", status=404, code="not_found")
+            self.operator("POST", record + "/purge?confirm=s")
+
+    def test_a_disabled_agent_may_do_nothing(self):
+        def explained():
+            return self.operator("GET", self.below("agents/%s/access" % self.mine.id))
+
+        before = explained()
+        self.assertTrue(all(row["capabilities"] for row in before["scopes"]))
+        self.assertEqual((before["disabled"], before["disabledAt"]), (False, None))
+        self.operator("POST", self.below("agents/%s/disable" % self.mine.id))
+        after = explained()
+        self.assertEqual((after["disabled"], [row["capabilities"] for row in after["scopes"]]), (True, [[] for _ in before["scopes"]]))
+        self.assertRegex(after["disabledAt"], "^20..-")
 
 
 class StrictnessTests(ScopedTestCase):

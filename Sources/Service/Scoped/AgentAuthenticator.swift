@@ -26,8 +26,7 @@ struct AgentAuthenticator {
   }
 
   private func check(_ row: APIKeyRow) throws(ScopedFailure) {
-    if row.revokedAt != nil { throw ScopedFailure(code: .keyRevoked) }
-    if let expiry = row.expiresAt, expiry <= service.now() { throw ScopedFailure(code: .keyExpired) }
+    if let end = Authenticator.end(of: row, now: service.now()) { throw ScopedFailure(code: end) }
   }
 
   private func caller(_ row: APIKeyRow, _ kind: APIKeyKind, _ address: String) throws(ScopedFailure) -> AgentCaller {

@@ -70,6 +70,9 @@ extension Desk {
     }
   }
 
+  /// Entries have an operator's key without the prefix that keys have everywhere else in this dialect.
+  private static func shown(keyID: String) -> String { keyID.isEmpty || keyID.hasPrefix("key_") ? keyID : "key_" + keyID }
+
   private func entry(_ row: AuditRow, _ names: inout [String: String]) throws -> HistoryEntry {
     if names[row.actorID] == nil, !row.actorID.isEmpty {
       names[row.actorID] = try reader.agent(tenant: row.tenant, id: row.actorID)?.name ?? ""
@@ -77,7 +80,8 @@ extension Desk {
     let details = row.details.isEmpty ? JSONObject() : try JSONValue.parse([UInt8](row.details.utf8), limits: .scoped).object
     return HistoryEntry(
       row: (row.sequence, row.at, row.action, row.outcome, row.requestID),
-      actor: (row.actorType, row.actorID, names[row.actorID] ?? "", row.keyID), fieldKey: row.fieldKey, revision: row.revision,
+      actor: (row.actorType, row.actorID, names[row.actorID] ?? "", Self.shown(keyID: row.keyID)), fieldKey: row.fieldKey,
+      revision: row.revision,
       details: details ?? JSONObject(), id: "aud_" + RandomText.base32(Array(row.hash.prefix(16))))
   }
 }

@@ -21,8 +21,10 @@ extension StructureTransaction {
   /// - Parameter incarnation: the first 8 hexadecimal digits; nil = the newest.
   package func restoreSecret(_ scope: Scope, _ id: String, incarnation: String?) throws -> SecretView {
     let place = ScopeKey(tenant: tenant, scope: scope.kind.rawValue, scopeID: scope.id)
-    guard let found = try deleted(place, id, incarnation) else { throw ScopedFailure(code: .secretNotFound) }
     if let live = try service.liveSecret(place, id, in: store) { throw ScopedFailure(.exists(currentTag: live.tag)) }
+    guard let found = try deleted(place, id, incarnation) else { throw ScopedFailure(code: .secretNotFound) }
+    // Nobody would reach it there, and it could not be purged.
+    guard try isThere(scope) else { throw ScopedFailure(code: .notFound) }
     try quotas.spend("maxSecretsPerScope", try store.resize(place, by: 1), of: try settings.maxSecretsPerScope)
     try store.delete(found)
     let row = try put(found) { row in
@@ -39,6 +41,15 @@ extension StructureTransaction {
     guard !rows.isEmpty else { throw ScopedFailure(code: .secretNotFound) }
     for row in rows { try service.purge(try service.verified(row, in: store), by: principal.acting(in: tenant), origin, in: store) }
     return rows.count
+  }
+
+  private func isThere(_ scope: Scope) throws -> Bool {
+    switch scope.kind {
+    case .org: scope.id == tenant
+    case .team: try store.team(tenant: tenant, id: scope.id) != nil
+    case .project: try store.project(tenant: tenant, id: scope.id) != nil
+    case .agent: try store.agent(tenant: tenant, id: scope.id) != nil
+    }
   }
 
   func deleted(_ place: ScopeKey, _ id: String, _ incarnation: String?) throws -> ScopedSecretRow? {

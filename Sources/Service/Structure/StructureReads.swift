@@ -60,15 +60,17 @@ extension Desk {
   }
 
   /// What an agent reaches with a key that narrows nothing, and why.
-  package func access(tenant: String, agent id: String) throws(ScopedFailure) -> Access {
+  ///
+  /// - Returns: what its memberships give it, and since when it is disabled: then no key of it has any of that.
+  package func access(tenant: String, agent id: String) throws(ScopedFailure) -> (Access, disabledAt: Int64?) {
     let agent = try agent(tenant: tenant, id: id)
     return try scoped {
       let owner = try service.vault.verifiedTenant(tenant, in: reader)
       let role = try service.vault.settings(of: tenant, in: reader).orgDefaultRole
-      return Access(
-        AccessFacts(
-          tenant: (owner.id, owner.name), agent: (agent.id, agent.name), orgRole: role,
-          memberships: try service.memberships(of: agent, in: reader).map(\.fact), capabilities: .all, scopes: nil))
+      let facts = AccessFacts(
+        tenant: (owner.id, owner.name), agent: (agent.id, agent.name), orgRole: role,
+        memberships: try service.memberships(of: agent, in: reader).map(\.fact), capabilities: .all, scopes: nil)
+      return (Access(facts), agent.disabledAt)
     }
   }
 
