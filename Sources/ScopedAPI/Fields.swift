@@ -92,12 +92,19 @@ extension ScopedAPI {
 
   func versions(_ call: Call) throws(ScopedFailure) -> Response {
     let action = try call.allowed("field.versions", .read)
-    let rows: [JSONValue] = try desk.versions(action, for: call.caller).map { version in
+    let query = try Query(call.request.target.rawQuery)
+    let question = query.question(call)
+    let before = try query.cursor(question, service).flatMap { UInt64($0) } ?? .max
+    let limit = try query.limit()
+    let versions = try desk.versions(action, for: call.caller).filter { $0.number < before }
+    let shown = versions.prefix(limit ?? versions.count)
+    let cursor = shown.count < versions.count ? shown.last.flatMap { Cursor(String($0.number)).text(question, service) } : nil
+    let rows: [JSONValue] = shown.map { version in
       [
         "fieldVersion": Wire.number(version.number), "sensitivity": Wire.text(version.sensitivity),
         "createdAt": Wire.time(version.createdAt), "createdBy": Wire.text(version.createdBy), "state": Wire.text(version.state.rawValue),
       ]
     }
-    return Wire.page(rows, cursor: nil, call.request, at: service.now())
+    return Wire.page(rows, cursor: cursor, call.request, at: service.now())
   }
 }

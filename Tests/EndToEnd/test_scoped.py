@@ -528,6 +528,15 @@ class ConditionTests(ScopedTestCase):
         versions = self.mine.call("GET", target + "/versions")
         self.assertEqual([row["fieldVersion"] for row in versions], list(range(70, 14, -1)))
         self.assertEqual([row["state"] for row in versions], ["current"] + ["retained"] * 5 + ["destroyed"] * 50)
+        paged, cursor = [], ""
+        while cursor is not None:
+            page = self.mine.ask("GET", target + "/versions?limit=25" + cursor).json()
+            self.assertEqual(page["hasMore"], page["cursor"] is not None)
+            paged.append([row["fieldVersion"] for row in page["data"]])
+            cursor = page["cursor"] and "&cursor=" + page["cursor"]
+        self.assertEqual(paged, [list(range(70, 45, -1)), list(range(45, 20, -1)), list(range(20, 14, -1))])
+        for query in ("limit=0", "limit=201", "cursor=x"):
+            self.mine.call("GET", target + "/versions?" + query, status=400, code="validation_failed")
 
     def test_what_was_removed_comes_back_as_an_earlier_version(self):
         self.mine.call("PUT", self.secret, {})
