@@ -214,8 +214,11 @@ def refused_disk(site):
 
 def refused_line(site):
     """What nginx could not even read."""
-    for line in (b"GET /%zz HTTP/1.1", b"GET /.. HTTP/1.1", b"get /a HTTP/1.1", b"GET /a b HTTP/1.1"):
+    for line in (b"GET /.. HTTP/1.1", b"get /a HTTP/1.1", b"GET /a b HTTP/1.1"):
         raw_refusal(site, line + b"\r\nHost: h\r\n\r\n", 400, "bad_request")
+    for path in (b"/a%00", b"/%zz", b"/a%2/b", b"/a%"):
+        raw_refusal(site, b"GET " + path + b" HTTP/1.1\r\nHost: h\r\n\r\n", 400, "invalid_path")
+    raw_refusal(site, head("GET", "/a%41?%zz", "X-A : b"), 400, "bad_request")
 
 
 def refused_long_line(site):
