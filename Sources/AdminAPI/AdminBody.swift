@@ -103,10 +103,10 @@ enum AdminBody {
       rights: .admin(try role(object["role"])), name: try name(object), expiresAt: try expiry(object["expiresIn"], now: now))
   }
 
+  /// There is no usual one: a role that was forgotten must not be every right.
   private static func role(_ value: JSONValue?) throws(AdminFailure) -> OperatorRole {
-    guard let value else { return .owner }
-    guard let role = value.string.flatMap({ OperatorRole(rawValue: $0.text) }) else {
-      throw .invalid("role must be one of " + OperatorRole.allCases.map(\.rawValue).joined(separator: ", ") + ".")
+    guard let role = value?.string.flatMap({ OperatorRole(rawValue: $0.text) }) else {
+      throw .refused(.invalid("/role", "owner, operator or auditor"))
     }
     return role
   }

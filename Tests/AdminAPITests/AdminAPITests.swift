@@ -145,10 +145,21 @@ struct AdminAPITests {
     #expect(try Bench().send(method, uri, body).0 == status)
   }
 
+  /// One that was left out would be the most powerful one.
+  @Test(arguments: ["", #","role":null"#, #","role":"king""#, #","role":1"#])
+  func anAdminHasARole(role: String) throws {
+    let bench = try Bench()
+    for (uri, body) in [("admins", #"{"name":"x""#), ("tenants/default/keys", #"{"name":"x","kind":"admin""#)] {
+      let refused = try bench.send(.post, "/admin/v1/\(uri)", body + role + "}")
+      #expect(refused.0 == 400 && refused.1.contains(#""code":"validation_failed""#) && refused.1.contains(#""pointer":"/role""#), "\(uri)")
+    }
+    #expect(try !bench.send(.get, "/admin/v1/admins").1.contains(#""name":"x""#))
+  }
+
   /// Incident 15 of the survey: whoever has a key of the network must not choose a path of the machine.
   @Test func backupAndVerifyAreTheOperatorsAlone() throws {
     let bench = try Bench()
-    let made = try bench.send(.post, "/admin/v1/tenants/default/keys", #"{"kind":"admin","name":"n"}"#).1
+    let made = try bench.send(.post, "/admin/v1/tenants/default/keys", #"{"kind":"admin","name":"n","role":"owner"}"#).1
     let limits = JSONLimits(bytes: 65536, depth: 8, members: 100)
     let key = try #require(try JSONValue.parse(Array(made.utf8), limits: limits).object?["data"]?.object?["key"]?.string?.text)
     let body = "{\"path\":\"\(bench.directory)/backup\"}"
@@ -245,7 +256,7 @@ struct AdminKeepingTests {
     #expect(try data(bench.send(.post, "/admin/v1/keys/\(id)/rotate", #"{"overlapSeconds":0}"#))["replaces"]?.object?["revokedAt"] != .null)
     #expect(try bench.send(.post, "/admin/v1/keys/\(id)/rotate").0 == 409)
     #expect(try bench.send(.post, "/admin/v1/keys/0000000000000000/rotate").0 == 404)
-    let admin = try data(bench.send(.post, keys, #"{"kind":"admin","name":"a"}"#))
+    let admin = try data(bench.send(.post, keys, #"{"kind":"admin","name":"a","role":"owner"}"#))
     let newAdmin = try data(bench.send(.post, "/admin/v1/keys/\(admin["id"]?.string?.text ?? "")/rotate"))
     #expect(newAdmin["kind"] == "admin" && newAdmin["role"] == admin["role"] && newAdmin["key"]?.string?.text.hasPrefix("adk_") == true)
     #expect(try bench.send(.post, "/admin/v1/keys/\(id)/rotate", #"{"overlapSeconds":-1}"#).0 == 400)

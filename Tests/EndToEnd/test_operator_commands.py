@@ -106,7 +106,7 @@ class OperatorCommandTests(unittest.TestCase):
             for method, path, body, allowed in (
                 ("POST", "/tenants/default/teams", {"name": "t-" + role}, role != "auditor"), ("GET", "/admins", None, role == "owner"),
                 ("POST", "/admins", {"name": "x", "role": "owner"}, role == "owner"),
-                ("POST", "/tenants/default/keys", {"kind": "admin", "name": "x"}, role == "owner"),
+                ("POST", "/tenants/default/keys", {"kind": "admin", "name": "x", "role": "auditor"}, role == "owner"),
                 ("DELETE", "/admins/" + made["id"], None, role == "owner"),
             ):  # fmt: skip
                 answer = other.raw(method, path, body)
@@ -114,12 +114,17 @@ class OperatorCommandTests(unittest.TestCase):
                     self.assertIn(answer.status, (200, 201) if allowed else (403,), answer.body[:200])
                     refusals += not allowed
         self.assertEqual(refusals, 9)
-        self.assertEqual(owner.raw("POST", "/admins", {"name": "x", "role": "king"}).status, 400)
+        for path, body in (("/admins", {"name": "x"}), ("/admins", {"name": "x", "role": "king"}), ("/tenants/default/keys", {"kind": "admin", "name": "x"})):
+            refused = owner.raw("POST", path, body)
+            self.assertEqual((refused.status, refused.json()["code"]), (400, "validation_failed"), body)
+            self.assertEqual(refused.json()["details"]["issues"][0]["pointer"], "/role")
         second = owner("POST", "/admins", {"name": "two keys", "role": "auditor"})
         again = owner("POST", "/admins/%s/keys" % second["id"])
         self.assertEqual((again["role"], again["name"]), ("auditor", "two keys"))
         self.assertNotEqual(again["id"], second["id"])
         self.assertEqual(owner.raw("POST", "/admins/0000000000000000/keys").status, 404)
+        # The command asks for what its help says.
+        self.assertEqual(json.loads(self.do("key", "create", "--kind", "admin", "--json"))["role"], "owner")
         auditor = self.do("key", "create", "--kind", "admin", "--role", "auditor")
         reader = Operator(self.coffer, auditor.splitlines()[0])
         self.addCleanup(reader.close)
