@@ -6,7 +6,7 @@ internal import Store
 internal import StrictJSON
 
 /// Bodies of the operator surface: JSON objects whose every member is known.
-enum AdminBody {
+package enum AdminBody {
   private static let limits = JSONLimits(bytes: 4096, depth: 3, members: 16)
   private static let maximumName = 128
   /// Ten years, in seconds.
@@ -119,13 +119,16 @@ enum AdminBody {
     return level
   }
 
-  /// 1 to 128 bytes of text without control characters.
+  /// Of a tenant or a key.
   static func name(_ object: JSONObject) throws(AdminFailure) -> String {
-    let rule = AdminFailure.invalid("name must be text of 1 to \(maximumName) bytes without control characters.")
-    guard let name = object["name"]?.string, (1...maximumName).contains(name.utf8.count),
-      name.text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && !(0x7F...0x9F).contains($0.value) })
-    else { throw rule }
-    return name.text
+    guard let name = object["name"]?.string?.text, isName(name) else { throw .invalid("name must be \(nameRule).") }
+    return name
+  }
+
+  package static let nameRule = "text of 1 to \(maximumName) bytes without control characters"
+
+  package static func isName(_ text: String) -> Bool {
+    (1...maximumName).contains(text.utf8.count) && text.unicodeScalars.allSatisfy { $0.value >= 0x20 && !(0x7F...0x9F).contains($0.value) }
   }
 
   private static func expiry(_ value: JSONValue?, now: Int64) throws(AdminFailure) -> Int64? {

@@ -22,7 +22,7 @@ struct StructureBody {
 
   func name(_ member: JSONString = "name") throws(AdminFailure) -> String {
     guard let name = object[member]?.string.flatMap({ ScopedNames.title($0.text) }) else {
-      throw .refused(.invalid("/" + member.text, "1 to 200 characters without control characters"))
+      throw .refused(.invalid("/" + member.text, ScopedNames.titleRule))
     }
     return name
   }
@@ -31,7 +31,7 @@ struct StructureBody {
   func optionalText(_ member: JSONString) throws(AdminFailure) -> String?? {
     guard let value = object[member] else { return .none }
     if value.isNull { return .some(nil) }
-    guard let text = value.string?.text, text.unicodeScalars.count <= 1000 else {
+    guard let text = value.string?.text, text.unicodeScalars.count <= ScopedNames.maximumDescription else {
       throw .refused(.invalid("/" + member.text, "a text of up to 1000 characters"))
     }
     return .some(text)
@@ -61,20 +61,19 @@ struct StructureBody {
 
   /// `expiresIn` in seconds or `expiresAt`; neither means 90 days, null no end.
   private func expiry(now: Int64) throws(AdminFailure) -> Int64? {
-    if let value = object["expiresAt"] { return value.isNull ? nil : try time(value, "/expiresAt", after: now) }
+    guard object["expiresAt"] == nil || object["expiresIn"] == nil else {
+      throw .refused(.invalid("/expiresIn", "not together with expiresAt"))
+    }
+    if let value = object["expiresAt"] {
+      if value.isNull { return nil }
+      do throws(Refusal) { return try value.end("/expiresAt", after: now) } catch { throw .refused(error) }
+    }
     guard let value = object["expiresIn"] else { return now + AgentKeyPlan.usualLife }
     if value.isNull { return nil }
     guard let seconds = value.number?.int64, (1...315_360_000).contains(seconds) else {
       throw .refused(.invalid("/expiresIn", "a number of seconds from 1 to 315360000"))
     }
     return now + seconds * 1000
-  }
-
-  private func time(_ value: JSONValue, _ pointer: String, after now: Int64) throws(AdminFailure) -> Int64 {
-    guard let time = value.string.flatMap({ UTCTime($0.text) }), time.unixMicroseconds / 1000 > now else {
-      throw .refused(.invalid(pointer, "an RFC 3339 time in the future"))
-    }
-    return time.unixMicroseconds / 1000
   }
 
   // MARK: - Invites
@@ -93,7 +92,7 @@ struct StructureBody {
       guard let array = value.array, array.count <= 256 else { throw .refused(.invalid("/memberships", "an array")) }
       for (index, element) in array.enumerated() {
         do throws(Refusal) {
-          memberships.append(try MembershipPlan(element.object ?? JSONObject(), pointer: "/memberships/\(index)"))
+          memberships.append(try MembershipPlan(element.object ?? JSONObject(), pointer: "/memberships/\(index)", after: now))
         } catch { throw .refused(error) }
       }
     }

@@ -144,8 +144,9 @@ extension AdminAPI {
   func putMembership(_ parameters: [String], _ tenant: String, _ request: Request, _ principal: Principal) throws(AdminFailure) -> Answer {
     let scope = try Self.memberScope(parameters[2], parameters[3])
     let object = try StructureBody(request).object
-    let plan = try refused { () throws(ScopedFailure) in
-      do throws(Refusal) { return try MembershipPlan(object, scope: scope, pointer: "") } catch { throw ScopedFailure(error) }
+    let plan: MembershipPlan
+    do throws(Refusal) { plan = try MembershipPlan(object, scope: scope, pointer: "", after: desk.service.now()) } catch {
+      throw .refused(error)
     }
     let agent = parameters[1]
     return structure(tenant, request, principal, statusOf: { $0.object?["created"] == true ? 201 : 200 }) { change in

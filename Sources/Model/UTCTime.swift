@@ -1,3 +1,5 @@
+package import StrictJSON
+
 /// A moment in UTC, for documents and audit entries.
 package struct UTCTime: Sendable, Equatable {
   package let unixMicroseconds: Int64
@@ -112,5 +114,15 @@ extension UTCTime {
     case 2: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
     default: 31
     }
+  }
+}
+
+extension JSONValue {
+  /// When something is to end, in Unix milliseconds: what has ended before it is made is a slip of whoever asks for it.
+  package func end(_ pointer: String, after now: Int64) throws(Refusal) -> Int64 {
+    guard let time = string.flatMap({ UTCTime($0.text) }), time.unixMicroseconds / 1000 > now else {
+      throw .invalid(pointer, "an RFC 3339 time in the future")
+    }
+    return time.unixMicroseconds / 1000
   }
 }

@@ -51,7 +51,7 @@ struct Body {
   func title() throws(ScopedFailure) -> String? {
     guard let value = object["secretName"] else { return nil }
     guard let title = value.string.flatMap({ ScopedNames.title($0.text) }) else {
-      throw ScopedFailure(.invalid("/secretName", "1 to 200 characters without control characters"))
+      throw ScopedFailure(.invalid("/secretName", ScopedNames.titleRule))
     }
     return title
   }

@@ -65,7 +65,7 @@ extension ScopedAPI {
     let body = try Body(request)
     guard let token = body.object["inviteToken"]?.string else { throw ScopedFailure(.invalid("/inviteToken", "a text")) }
     guard let name = body.object["agentName"]?.string.flatMap({ ScopedNames.title($0.text) }) else {
-      throw ScopedFailure(.invalid("/agentName", "1 to 200 characters without control characters"))
+      throw ScopedFailure(.invalid("/agentName", ScopedNames.titleRule))
     }
     let service = service
     let origin = RequestOrigin(id: request.id, address: request.peer.address)
@@ -111,7 +111,7 @@ extension ScopedAPI {
 extension Body {
   func tokenPlan() throws(ScopedFailure) -> ChildTokenPlan {
     guard let name = object["name"]?.string.flatMap({ ScopedNames.title($0.text) }) else {
-      throw ScopedFailure(.invalid("/name", "1 to 200 characters without control characters"))
+      throw ScopedFailure(.invalid("/name", ScopedNames.titleRule))
     }
     guard let seconds = object["ttlSeconds"]?.number?.int64, (60...86_400).contains(seconds) else {
       throw ScopedFailure(.invalid("/ttlSeconds", "an integer from 60 to 86400"))

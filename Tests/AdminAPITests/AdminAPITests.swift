@@ -85,6 +85,11 @@ private final class Bench {
   }
 }
 
+private func data(_ reply: (Int, String)) throws -> JSONObject {
+  let limits = JSONLimits(bytes: 1 << 20, depth: 8, members: 10_000)
+  return try #require(try JSONValue.parse(Array(reply.1.utf8), limits: limits).object?["data"]?.object, "\(reply.0) \(reply.1)")
+}
+
 struct AdminAPITests {
   @Test func metricsAreForOperatorsAndHoldNoName() throws {
     let bench = try Bench()
@@ -204,11 +209,6 @@ struct AdminAPITests {
 
 /// Tenants, key rotation and the audit chain through the routes.
 struct AdminKeepingTests {
-  private func data(_ reply: (Int, String)) throws -> JSONObject {
-    let limits = JSONLimits(bytes: 1 << 20, depth: 8, members: 10_000)
-    return try #require(try JSONValue.parse(Array(reply.1.utf8), limits: limits).object?["data"]?.object, "\(reply.0) \(reply.1)")
-  }
-
   private func tenant(_ bench: Bench, _ name: String) throws -> String {
     try #require(try data(bench.send(.post, "/admin/v1/tenants", "{\"name\":\"\(name)\"}"))["id"]?.string?.text)
   }
@@ -337,6 +337,39 @@ struct AdminStructureTests {
     let made = try bench.send(.post, "/admin/v1/tenants/default/agents", #"{"name":"a","issueKey":{}}"#)
     let showsKey = made.0 == 201 && made.1.contains(#""key":"agk_"#)
     #expect(showsKey)
+  }
+
+  /// One end, which is to come: of keys, of invites with what they give, and of memberships.
+  @Test func whatEndsEndsOnceAndLater() throws {
+    let bench = try Bench()
+    let place = "/admin/v1/tenants/default"
+    func made(_ list: String) throws -> String {
+      try #require(try data(bench.send(.post, place + list, #"{"name":"n"}"#))["id"]?.string?.text)
+    }
+    let (agent, team) = (try made("/agents"), try made("/teams"))
+    let keys = "\(place)/agents/\(agent)/keys"
+    let (past, future) = ("2027-01-15T08:00:00.000Z", "2027-01-15T08:00:00.001Z")
+    func member(_ time: String) -> String { "{\"role\":\"reader\",\"scope\":\"team\",\"scopeId\":\"\(team)\",\"expiresAt\":\"\(time)\"}" }
+    func refusal(_ method: HTTPMethod, _ uri: String, _ body: String) throws -> String? {
+      let answer = try bench.send(method, uri, body)
+      guard answer.0 == 400 else { return nil }
+      let limits = JSONLimits(bytes: 65536, depth: 8, members: 100)
+      let issues = try JSONValue.parse(Array(answer.1.utf8), limits: limits).object?["details"]?.object?["issues"]?.array
+      return issues?.first?.object?["pointer"]?.string?.text
+    }
+    for body in [#""expiresIn":60,"expiresAt":"\#(future)""#, #""expiresIn":60,"expiresAt":null"#, #""expiresIn":null,"expiresAt":null"#] {
+      #expect(try refusal(.post, keys, #"{"name":"k",\#(body)}"#) == "/expiresIn", "\(body)")
+      #expect(try refusal(.post, place + "/invites", #"{"label":"i",\#(body)}"#) == "/expiresIn", "\(body)")
+    }
+    #expect(try refusal(.post, keys, #"{"name":"k","expiresAt":"\#(past)"}"#) == "/expiresAt")
+    #expect(try refusal(.post, place + "/invites", #"{"label":"i","expiresAt":"\#(past)"}"#) == "/expiresAt")
+    #expect(try refusal(.post, place + "/invites", #"{"label":"i","memberships":[\#(member(past))]}"#) == "/memberships/0/expiresAt")
+    let membership = "\(place)/agents/\(agent)/memberships/team/\(team)"
+    #expect(try refusal(.put, membership, member(past)) == "/expiresAt")
+    #expect(try bench.send(.get, "\(place)/agents/\(agent)/memberships").1.contains(#""data":[]"#))
+    #expect(try bench.send(.post, keys, #"{"name":"k","expiresAt":"\#(future)"}"#).0 == 201)
+    #expect(try bench.send(.post, place + "/invites", #"{"label":"i","memberships":[\#(member(future))]}"#).0 == 201)
+    #expect(try data(bench.send(.put, membership, member(future)))["expiresAt"] == .string(JSONString(future)))
   }
 
   /// Auditors read, operators change, and what is gone for good is the owner's.

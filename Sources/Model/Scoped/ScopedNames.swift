@@ -35,6 +35,11 @@ package enum ScopedNames {
     return (1...200).contains(scalars.count) ? string(scalars) : nil
   }
 
+  package static let titleRule: StaticString = "1 to 200 characters without control characters"
+
+  /// Code points of what is said of something beside its name.
+  package static let maximumDescription = 1000
+
   package static let maximumTags = 32
 
   /// Without repetitions, in their order; nil when one breaks the rules.

@@ -6,7 +6,7 @@ internal import Store
 package import StrictJSON
 
 /// A place in a team or project that is to be given.
-package struct MembershipPlan: Sendable {
+package struct MembershipPlan: Sendable, Equatable {
   package var scope: Scope
   package var role: Role
   package var priority: Int64
@@ -21,29 +21,30 @@ package struct MembershipPlan: Sendable {
   }
 
   /// Reads `scope`, `scopeId`, `role`, `priority` and `expiresAt`.
-  package init(_ object: JSONObject, pointer: String) throws(Refusal) {
+  ///
+  /// - Parameter now: what it must end after, in Unix milliseconds; `.min` for what is stored, which may have ended since.
+  package init(_ object: JSONObject, pointer: String, after now: Int64) throws(Refusal) {
     guard let scope = Scope(.object(object)), scope.kind == .team || scope.kind == .project else {
       throw .invalid(pointer + "/scope", "a team or project with its scopeId")
     }
-    try self.init(object, scope: scope, pointer: pointer)
+    try self.init(object, scope: scope, pointer: pointer, after: now)
   }
 
   /// The same where the path names the scope.
-  package init(_ object: JSONObject, scope: Scope, pointer: String) throws(Refusal) {
+  package init(_ object: JSONObject, scope: Scope, pointer: String, after now: Int64) throws(Refusal) {
     self.scope = scope
-    guard let role = object["role"]?.string.flatMap({ Role(rawValue: $0.text) }) else { throw .invalid(pointer + "/role", "a known role") }
+    guard let role = object["role"]?.string.flatMap({ Role(rawValue: $0.text) }) else {
+      throw .invalid(pointer + "/role", "observer, reader, depositor, writer or manager")
+    }
     self.role = role
     priority = 0
     if let value = object["priority"], !value.isNull {
       guard let number = value.number?.int64, (-1_000_000...1_000_000).contains(number) else {
-        throw .invalid(pointer + "/priority", "an integer")
+        throw .invalid(pointer + "/priority", "an integer from -1000000 to 1000000")
       }
       priority = number
     }
-    if let value = object["expiresAt"], !value.isNull {
-      guard let time = value.string.flatMap({ UTCTime($0.text) }) else { throw .invalid(pointer + "/expiresAt", "an RFC 3339 time") }
-      expiresAt = time.unixMicroseconds / 1000
-    }
+    if let value = object["expiresAt"], !value.isNull { expiresAt = try value.end(pointer + "/expiresAt", after: now) }
   }
 
   package var json: JSONObject {
@@ -141,6 +142,6 @@ extension MembershipPlan {
   /// From an invite's row.
   static func list(_ text: String) throws -> [MembershipPlan] {
     guard let array = try JSONValue.parse([UInt8](text.utf8), limits: .scoped).array else { throw ServiceError.unreadable }
-    return try array.map { try MembershipPlan($0.object ?? JSONObject(), pointer: "") }
+    return try array.map { try MembershipPlan($0.object ?? JSONObject(), pointer: "", after: .min) }
   }
 }
