@@ -171,6 +171,11 @@ class OperatorCommandTests(unittest.TestCase):
         self.do("project", "rename", project, "Pay")
         self.assertIn("Core", self.do("team", "list"))
         self.assertIn("Pay", self.do("project", "list"))
+        self.do("agent", "describe", agent, "builds and deploys")
+        shown = json.loads(self.do("agent", "show", agent))
+        self.assertEqual((shown["name"], shown["description"]), ("build-bot", "builds and deploys"))
+        self.do("agent", "describe", agent, "")
+        self.assertEqual(json.loads(self.do("agent", "show", agent))["description"], "")
         refused = self.do("team", "delete", team, check=False)
         self.assertEqual(refused.returncode, 1, refused.stderr)
         self.do("project", "move", project)
@@ -314,6 +319,21 @@ class OperatorCommandTests(unittest.TestCase):
         self.assertEqual(self.do("secret", "purge", "agent", agent, "acme", "--confirm", "wrong", check=False).returncode, 64)
         self.do("secret", "purge", "agent", agent, "acme", "--confirm", "acme")
         self.assertNotEqual(self.do("secret", "restore", "agent", agent, "acme", check=False).returncode, 0)
+
+        # What narrows a key, as REST has it.
+        narrow = ("agent", "key", "create", agent, "--scope", "agent/" + agent, "--cidr", "127.0.0.0/8", "--cidr", "::1", "--expires-at")
+        narrowed = json.loads(self.do(*narrow, "2099-01-01T00:00:00Z", "--scope", "org/" + tenant, "--json"))
+        self.assertEqual(narrowed["scopes"], [{"scope": "agent", "scopeId": agent}, {"scope": "org", "scopeId": tenant}])
+        self.assertEqual((narrowed["cidrs"], narrowed["expiresAt"]), (["127.0.0.0/8", "::1"], "2099-01-01T00:00:00.000Z"))
+        project = self.rows("project", "list")[0]["id"]
+        for key, status in ((made["key"], 200), (narrowed["key"], 403)):
+            self.assertEqual(client("GET", "/agent/secrets/project/" + project, key=key).status, status)
+        self.assertEqual(client("GET", client.own, key=narrowed["key"]).status, 200)
+        for wrong, code in (
+            (("--expires", "1h", "--expires-at", "2099-01-01T00:00:00Z"), 64), (("--scope", "team:x"), 64), (("--scope", "king/x"), 64),
+            (("--cidr", "300.0.0.0/8"), 1), (("--expires-at", "2020-01-01T00:00:00Z"), 1),
+        ):  # fmt: skip
+            self.assertEqual(self.do("agent", "key", "create", agent, *wrong, check=False).returncode, code, wrong)
 
         rotated = self.do("agent", "key", "rotate", agent, made["id"], "--grace", "1h")
         self.assertEqual(client("GET", "/agent/identity/whoami").header("X-Key-Deprecated"), "true")

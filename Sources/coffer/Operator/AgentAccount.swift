@@ -4,8 +4,10 @@ internal import StrictJSON
 
 struct AgentAccount: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "agent", abstract: "Make agents, list them, switch them off and on, explain what they may do.",
-    subcommands: [Create.self, List.self, Show.self, Rename.self, Disable.self, Enable.self, Delete.self, Access.self, AgentKey.self])
+    commandName: "agent", abstract: "Make, list and change agents, switch them off and on, explain what they may do.",
+    subcommands: [
+      Create.self, List.self, Show.self, Rename.self, Describe.self, Disable.self, Enable.self, Delete.self, Access.self, AgentKey.self,
+    ])
 
   struct Create: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -48,6 +50,19 @@ struct AgentAccount: ParsableCommand {
     func run() throws {
       try tenant.send(.patch, "/agents/\(id)", JSONObject([("name", .text(name))]))
       print("agent \(id) is now \(name)")
+    }
+  }
+
+  struct Describe: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Say what an agent is for, in place of what was said before.")
+    @OptionGroup var tenant: TenantOption
+    @Argument(help: "The agent's id.") var id: String
+    @Argument(help: "The new description; '' for none.") var description: String
+
+    func validate() throws { try IDRule.check(id) }
+    func run() throws {
+      try tenant.send(.patch, "/agents/\(id)", JSONObject([("description", .text(description))]))
+      print("agent \(id) is described anew")
     }
   }
 

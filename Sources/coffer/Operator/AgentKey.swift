@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import HTTPMessages
+internal import Model
 internal import StrictJSON
 
 /// Keys with which agents call the scoped dialect.
@@ -27,19 +28,37 @@ struct AgentKey: ParsableCommand {
     @Option(help: "Lifetime: a number with s, m, h or d; 90d without it.") var expires: String?
     @Option(help: "Only these of the role's capabilities: list, read, decrypt, write, delete, history; may be given several times.")
     var capability: [Capability] = []
+    @Option(help: "When it ends: RFC 3339, as in 2027-01-31T00:00:00.000Z; instead of --expires.") var expiresAt: String?
+    @Option(help: "Only this of the agent's scopes: org, team, project or agent, a slash, and its id; may be given several times.")
+    var scope: [ScopeID] = []
+    @Option(help: "Only from this network, as in 192.0.2.0/24, or address; may be given several times.") var cidr: [String] = []
 
     func validate() throws {
       if let expires, Key.Create.seconds(expires) == nil {
         throw ValidationError("--expires takes a number with s, m, h or d, at most 3650d")
       }
+      guard expires == nil || expiresAt == nil else { throw ValidationError("a key has --expires or --expires-at, not both") }
     }
 
     func run() throws {
       let body = JSONObject([
         ("name", .text(name)), ("expiresIn", expires.flatMap(Key.Create.seconds).map { .number(JSONNumber($0)) }),
+        ("expiresAt", expiresAt.map(JSONValue.text)),
         ("capabilities", capability.isEmpty ? nil : .array(capability.map { .text("secrets:" + $0.rawValue) })),
+        ("scopes", scope.isEmpty ? nil : .array(scope.map(\.json))), ("cidrs", cidr.isEmpty ? nil : .array(cidr.map(JSONValue.text))),
       ])
       try ShownKey.print(try owner.tenant.send(.post, owner.path, body), asJSON: json.isOn)
+    }
+  }
+
+  /// `team/ID`; no name, since two may have it.
+  struct ScopeID: ExpressibleByArgument {
+    let json: JSONValue
+
+    init?(argument: String) {
+      let parts = argument.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+      guard parts.count == 2, let kind = ScopeKind(rawValue: parts[0]), Model.Scope.isID(parts[1]) else { return nil }
+      json = Model.Scope(kind, parts[1]).json
     }
   }
 
