@@ -30,6 +30,7 @@ struct Init: ParsableCommand {
       declaration = try Declaration(text)
     }
     if declaration == nil || !NewStore.exists(in: directory.path) {
+      try declaration.map(DeclaredStructure.judgeAlone)
       let keys = try NewStore.make(in: directory.path)
       if json { print(try keys.json) } else { print(try keys.text(directory: directory.path)) }
     }

@@ -69,6 +69,17 @@ class InitTests(unittest.TestCase):
         pathlib.Path(self.folder, "store", "coffer.lock").rmdir()
         self.assertEqual(self.coffer("init", "--dir", self.folder).returncode, 0)
 
+    def test_a_file_that_cannot_be_met_makes_no_store(self):
+        file = pathlib.Path(self.home.name, "declared.json")
+        for tenant in (
+            {"settings": {"maxTeams": 1}, "teams": ["a", "b"]}, {"teams": ["t%d" % number for number in range(51)]},
+            {"teams": ["t"], "agents": [{"name": "a", "memberships": [{"team": "t", "role": "reader", "expiresAt": "2020-01-01T00:00:00Z"}]}]},
+        ):  # fmt: skip
+            file.write_text(json.dumps({"tenants": [{"name": "default", **tenant}]}))
+            refused = self.coffer("init", "--from", str(file), "--dir", self.folder)
+            self.assertEqual((refused.returncode, refused.stdout), (1, ""), refused.stderr)
+            self.assertFalse(os.path.exists(self.folder))
+
     def test_wrong_usage_has_a_code_of_its_own(self):
         for words in (["init", "--nonsense"], ["up", "--insecure-open"], ["key", "create", "--expires", "soon"], ["nonsense"]):
             self.assertEqual(self.coffer(*words).returncode, 64, words)

@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import sqlite3
+import time
 import unittest
 
 from contract_harness import Agent, Operator
@@ -230,8 +231,60 @@ class OperatorCommandTests(unittest.TestCase):
         changed = json.loads(json.dumps(self.DECLARED))
         changed["tenants"][0]["projects"][0]["team"] = "Web"
         changed["tenants"][0]["agents"][0]["memberships"][1]["role"] = "manager"
+        changed["tenants"][0]["agents"][1]["description"] = "in reserve"
+        changed["tenants"][0]["settings"] = {"retainVersions": None, "maxTeams": 9}
+        end = "2099-01-01T00:00:00.000Z"
+        changed["tenants"][0]["agents"][0]["memberships"][0]["expiresAt"] = "2099-01-01T01:00:00+01:00"
         told = self.declare(changed).stderr
-        self.assertEqual(told.count("made: "), 2, told)
+        self.assertEqual(sorted(told.splitlines()), sorted([
+            "made: settings of acme: retainVersions, maxTeams", "made: project Checkout moved to Web", "made: description of idle",
+            "made: bot is writer in project Checkout until " + end, "made: bot is manager in team Web"]))  # fmt: skip
+        self.assertIn("everything is there already", self.declare(changed).stderr)
+        self.assertEqual(json.loads(self.do("agent", "show", agents["idle"], "--tenant", acme))["description"], "in reserve")
+        settings = json.loads(self.do("tenant", "settings", "get", "--tenant", acme))
+        self.assertEqual((settings["retainVersions"], settings["maxTeams"]), (5, 9))
+        members = self.rows("member", "list", agents["bot"], "--tenant", acme)
+        self.assertEqual(sorted((row["scope"], row["role"], row["expiresAt"]) for row in members), [("project", "writer", end), ("team", "manager", None)])
+        # What the file says nothing of stays; an empty text takes a description away.
+        del changed["tenants"][0]["agents"][1]["description"]
+        self.assertIn("everything is there already", self.declare(changed).stderr)
+        changed["tenants"][0]["agents"][1]["description"] = ""
+        self.assertEqual(self.declare(changed).stderr, "made: description of idle\n")
+        self.assertEqual(json.loads(self.do("agent", "show", agents["idle"], "--tenant", acme))["description"], "")
+
+    def test_a_declaration_with_a_membership_that_ended(self):
+        end = "%s.500Z" % time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + 2))
+        agent = {"name": "a", "memberships": [{"team": "T", "role": "reader", "expiresAt": end}]}
+        document = {"tenants": [{"name": "default", "teams": ["T"], "agents": [agent]}]}
+        self.declare(document)
+        time.sleep(3)
+        # It is there as the file has it. As another one, or for another agent, it cannot be made any more.
+        self.assertIn("everything is there already", self.declare(document).stderr)
+        agent["memberships"][0]["role"] = "writer"
+        self.assertIn("/tenants/0/agents/0/memberships/0/expiresAt is over", self.declare(document, check=False).stderr)
+
+    def test_quotas_are_judged_before_anything_is_made(self):
+        def refused(document, place):
+            told = self.declare(document, check=False)
+            self.assertEqual((told.returncode, told.stderr.startswith("Error: " + place)), (1, True), told.stderr)
+            self.assertEqual([row["name"] for row in self.rows("tenant", "list")], ["default"])
+            self.assertEqual(self.rows("team", "list") + self.rows("project", "list") + self.rows("agent", "list"), [])
+
+        for name, list in (("maxTeams", ["a", "b", "c"]), ("maxProjects", [{"name": "a"}, {"name": "b"}]), ("maxAgents", [{"name": "a"}, {"name": "b"}])):
+            kind = name[3:].lower()
+            full = {"name": "full", "settings": {name: 1}, kind: list}
+            refused({"tenants": [{"name": "first", "teams": ["T"]}, full]}, "/tenants/1/%s: %d to be made and 0 there" % (kind, len(list)))
+            # Of the tenant as it is, without a word of the file.
+            self.do("tenant", "settings", "set", name + "=1")
+            refused({"tenants": [{"name": "first"}, {"name": "default", kind: list}]}, "/tenants/1/" + kind)
+            self.do("tenant", "settings", "set", name + "=null")
+        refused({"tenants": [{"name": "usual", "teams": ["t%d" % number for number in range(51)]}]}, "/tenants/0/teams: 51 to be made")
+        # What is there counts, and what is to be made alone asks for room.
+        self.do("team", "create", "other")
+        self.declare({"tenants": [{"name": "default", "settings": {"maxTeams": 2}, "teams": ["T"]}]})
+        self.assertIn("/tenants/0/teams: 1 to be made and 2 there", self.declare({"tenants": [{"name": "default", "teams": ["T", "U"]}]}, check=False).stderr)
+        self.declare({"tenants": [{"name": "default", "settings": {"maxTeams": 0}, "teams": ["T", "other"]}]})
+        self.assertIn("everything is there already", self.declare({"tenants": [{"name": "default", "teams": ["T"]}]}).stderr)
 
     def test_a_declaration_is_judged_before_anything_is_made(self):
         for change, place in (
@@ -242,6 +295,15 @@ class OperatorCommandTests(unittest.TestCase):
             ([], "the file"), ({"tenants": {}}, "/tenants"),
             ({"tenants": [{"name": "x", "settings": {"retainVersions": -1}}]}, "/tenants/0/settings/retainVersions: "),
             ({"tenants": [{"name": "x"}, {"name": "y", "settings": {"none": 1}}]}, "/tenants/1/settings/none: is no setting"),
+            ({"tenants": [{"name": "x"}, {"name": "y" * 129}]}, "/tenants/1/name"), ({"tenants": [{"name": "x", "teams": ["\n"]}]}, "/teams/0"),
+            ({"tenants": [{"name": "x", "teams": ["a", " a"]}]}, "/teams names a twice"),
+            ({"tenants": [{"name": "x", "agents": [{"name": "a", "description": "d" * 1001}]}]}, "/agents/0/description"),
+            *(({"tenants": [{"name": "x", "teams": ["t"], "agents": [{"name": "a", "memberships": [member]}]}]}, "memberships/0/" + place)
+              for member, place in (({"team": "t"}, "role: "), ({"team": "t", "role": "king"}, "role: observer"),
+                                    ({"team": "t", "role": "reader", "priority": 2000000}, "priority: "),
+                                    ({"team": "t", "role": "reader", "expiresAt": "soon"}, "expiresAt: "),
+                                    ({"team": "t", "role": "reader", "expiresAt": "2020-01-01T00:00:00Z"}, "expiresAt is over"))),
+            ({"tenants": [{"name": "x", "teams": ["t"], "agents": [{"name": "a", "memberships": [{"team": "t", "role": "reader"}] * 2}]}]}, "/memberships names"),
         ):  # fmt: skip
             result = self.declare(change, check=False)
             self.assertEqual(result.returncode, 1, change)
