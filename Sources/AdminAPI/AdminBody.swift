@@ -103,6 +103,14 @@ package enum AdminBody {
       rights: .admin(try role(object["role"])), name: try name(object), expiresAt: try expiry(object["expiresIn"], now: now))
   }
 
+  /// Another key of an admin: what the body leaves out is as in the one that is there.
+  static func keyRequest(_ request: Request, of admin: APIKeyRow, _ role: OperatorRole, now: Int64) throws(AdminFailure) -> KeyRequest {
+    let object = request.body.isEmpty ? JSONObject() : try object(request, members: ["name", "expiresIn"])
+    return KeyRequest(
+      rights: .admin(role), name: object["name"] == nil ? admin.name : try name(object),
+      expiresAt: object["expiresIn"] == nil ? admin.expiresAt : try expiry(object["expiresIn"], now: now))
+  }
+
   /// There is no usual one: a role that was forgotten must not be every right.
   private static func role(_ value: JSONValue?) throws(AdminFailure) -> OperatorRole {
     guard let role = value?.string.flatMap({ OperatorRole(rawValue: $0.text) }) else {

@@ -24,7 +24,7 @@ extension AdminAPI {
   func createAdminKey(_ id: String, _ request: Request, _ principal: Principal) throws(AdminFailure) -> Answer {
     let row = try admin(id)
     guard let role = OperatorRole(rawValue: row.role) else { throw .service(.unreadable) }
-    let wanted = KeyRequest(rights: .admin(role), name: row.name, expiresAt: row.expiresAt)
+    let wanted = try AdminBody.keyRequest(request, of: row, role, now: desk.service.now())
     return create(wanted, desk.service.defaultTenant, request, principal)
   }
 

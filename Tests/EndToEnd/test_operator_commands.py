@@ -123,6 +123,11 @@ class OperatorCommandTests(unittest.TestCase):
         again = owner("POST", "/admins/%s/keys" % second["id"])
         self.assertEqual((again["role"], again["name"]), ("auditor", "two keys"))
         self.assertNotEqual(again["id"], second["id"])
+        named = owner("POST", "/admins/%s/keys" % second["id"], {"name": "third", "expiresIn": 60})
+        self.assertEqual((named["role"], named["name"]), ("auditor", "third"))
+        self.assertIsNotNone(named["expiresAt"])
+        for body in ({"role": "owner"}, {"name": ""}, {"expiresIn": 0}):
+            self.assertEqual(owner.raw("POST", "/admins/%s/keys" % second["id"], body).status, 400, body)
         self.assertEqual(owner.raw("POST", "/admins/0000000000000000/keys").status, 404)
         # The command asks for what its help says.
         self.assertEqual(json.loads(self.do("key", "create", "--kind", "admin", "--json"))["role"], "owner")
