@@ -145,7 +145,7 @@ package final class AdminAPI {
     case .exportOpenHands: return try exportOpenHands(try tenant(parameters), request)
     case .conversations: return .now(try conversations(try tenant(parameters), request))
     case .revokeConversation: return try revokeConversation(parameters, try tenant(parameters), request, principal)
-    case .wireKeys: return .now(ok(wireKeys(), request))
+    case .wireKeys: return .now(try wireKeys(request))
     case .rotateWireKey: return try rotateWireKey(request, principal)
     case .retireWireKey: return try retireWireKey(parameters.first ?? "", request, principal)
     case .structure(let route): return try answer(route, parameters, try tenant(parameters), request, principal)
@@ -170,9 +170,9 @@ package final class AdminAPI {
   }
 
   private func keys(_ tenant: String, _ request: Request) throws(AdminFailure) -> Response {
-    let query = try AdminQuery(request.target.rawQuery)
-    let rows = try served { () throws(ServiceError) in try desk.keys(tenant: tenant, after: query.after ?? "", limit: query.limit) }
-    return page(rows.map { .object(AdminRendering.key($0)) }, cursor: rows.count == query.limit ? rows.last?.id : nil, request)
+    let query = try ListQuery(request, desk)
+    let rows = try served { () throws(ServiceError) in try desk.keys(tenant: tenant, after: query.after, limit: query.fetched) }
+    return try page(query, rows, key: \.id, json: { .object(AdminRendering.key($0)) }, request)
   }
 
   // MARK: - Writes

@@ -6,18 +6,17 @@ internal import StrictJSON
 // The admins (scoped spec, section 10): each is a key with a role, in the default tenant. Owners alone see, make and end them.
 extension AdminAPI {
   func admins(_ request: Request) throws(AdminFailure) -> Response {
-    let query = try AdminQuery(request.target.rawQuery)
+    let query = try ListQuery(request, desk)
     let tenant = desk.service.defaultTenant
     var found: [APIKeyRow] = []
-    var last = query.after ?? ""
-    while found.count < query.limit {
-      let rows = try served { () throws(ServiceError) in try desk.keys(tenant: tenant, after: last, limit: AdminQuery.maximumLimit) }
+    var last = query.after
+    while found.count < query.fetched {
+      let rows = try served { () throws(ServiceError) in try desk.keys(tenant: tenant, after: last, limit: ListQuery.maximumLimit) }
       found += rows.filter { $0.kind == APIKeyKind.admin.rawValue }
-      guard rows.count == AdminQuery.maximumLimit, let row = rows.last else { break }
+      guard rows.count == ListQuery.maximumLimit, let row = rows.last else { break }
       last = row.id
     }
-    let page = Array(found.prefix(query.limit))
-    return self.page(page.map { .object(AdminRendering.key($0)) }, cursor: page.count == query.limit ? page.last?.id : nil, request)
+    return try page(query, found, key: \.id, json: { .object(AdminRendering.key($0)) }, request)
   }
 
   /// Another key with an admin's name and role, which the first one does not take along when it ends.

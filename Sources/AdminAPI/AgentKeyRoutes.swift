@@ -8,9 +8,9 @@ internal import StrictJSON
 /// Keys of agents and invites (scoped spec, section 10).
 extension AdminAPI {
   func agentKeys(_ tenant: String, _ agent: String, _ request: Request) throws(AdminFailure) -> Response {
-    try list(request, id: \.id, json: \.json) { query throws(ScopedFailure) in
-      let after = query.cursor.hasPrefix("key_") ? String(query.cursor.dropFirst(4)) : query.cursor
-      return try desk.agentKeys(tenant: tenant, agent: agent, after: after, limit: query.limit)
+    // In the store they have no prefix.
+    try list(request, id: { String($0.id.dropFirst(4)) }, json: \.json) { query throws(ScopedFailure) in
+      try desk.agentKeys(tenant: tenant, agent: agent, after: query.after, limit: query.fetched)
     }
   }
 
@@ -48,7 +48,7 @@ extension AdminAPI {
 
   func invites(_ tenant: String, _ request: Request) throws(AdminFailure) -> Response {
     try list(request, id: \.id, json: \.json) { query throws(ScopedFailure) in
-      try desk.invites(tenant: tenant, after: query.cursor, limit: query.limit)
+      try desk.invites(tenant: tenant, after: query.after, limit: query.fetched)
     }
   }
 

@@ -10,8 +10,10 @@ internal import Threads
 /// `/admin/v1/tenants/{tenant}/audit` and what lies below it.
 extension AdminAPI {
   func auditEntries(_ tenant: String, _ request: Request) throws(AdminFailure) -> Response {
-    let (rows, cursor) = try entries(tenant, request)
-    return page(rows.map(AdminRendering.entry), cursor: cursor, request)
+    let query = try ListQuery(request, desk, ["after"])
+    let after = try query.sequence()
+    let rows = try served { () throws(ServiceError) in try desk.auditEntries(tenant: tenant, after: after, limit: query.fetched) }
+    return try page(query, rows, key: \.sequence, json: AdminRendering.entry, request)
   }
 
   /// Entries with their MACs, the checkpoint that the first page begins after, and the last change of the root key.
@@ -19,21 +21,17 @@ extension AdminAPI {
     desk.readsEntries()
     let checkpoint = try served { () throws(ServiceError) in try desk.auditCheckpoint(tenant: tenant) }
     let change = try served { () throws(ServiceError) in try desk.auditRootChange(tenant: tenant) }
-    let (rows, cursor) = try entries(tenant, request)
+    let query = try ListQuery(request, desk, ["after"])
+    let after = try query.sequence()
+    let rows = try served { () throws(ServiceError) in try desk.auditEntries(tenant: tenant, after: after, limit: query.fetched) }
     func shown(_ bytes: [UInt8]?) -> JSONValue { bytes.map { AdminRendering.text(AdminRendering.hexadecimal($0)) } ?? .null }
     return page(
-      rows.map(AdminRendering.exported), cursor: cursor,
+      rows.prefix(query.limit).map(AdminRendering.exported),
+      cursor: rows.count > query.limit ? try query.cursor(behind: rows[query.limit - 1].sequence) : nil,
       with: [
         "tenant": AdminRendering.text(tenant), "checkpoint": shown(checkpoint), "rootChange": shown(change),
         "rootKeyId": AdminRendering.text(desk.service.rootKeyID),
       ], request)
-  }
-
-  private func entries(_ tenant: String, _ request: Request) throws(AdminFailure) -> (rows: [AuditRow], cursor: String?) {
-    let query = try AdminQuery(request.target.rawQuery)
-    let after = try query.afterSequence()
-    let rows = try served { () throws(ServiceError) in try desk.auditEntries(tenant: tenant, after: after, limit: query.limit) }
-    return (rows, rows.count == query.limit ? rows.last.map { String($0.sequence) } : nil)
   }
 
   func auditHead(_ tenant: String, _ request: Request) throws(AdminFailure) -> Response {

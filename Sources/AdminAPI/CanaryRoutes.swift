@@ -7,7 +7,7 @@ internal import StrictJSON
 extension AdminAPI {
   func canaries(_ tenant: String, _ request: Request) throws(AdminFailure) -> Response {
     let canaries = try refused { () throws(ScopedFailure) in try desk.canaries(tenant: tenant) }
-    return page(canaries.map { .object($0.json) }, cursor: nil, request)
+    return try page(of: canaries, key: \.key, json: { .object($0.json) }, request)
   }
 
   /// A custom secret of the settings dialect.
@@ -33,6 +33,9 @@ extension AdminAPI {
 }
 
 extension CanaryView {
+  /// Custom secrets come first.
+  fileprivate var key: String { if case .custom = secret { "0/" + mark } else { "1/" + mark } }
+
   fileprivate var json: JSONObject {
     var object = place
     object["alerts"] = .number(JSONNumber(alerts))

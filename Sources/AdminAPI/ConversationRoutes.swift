@@ -6,18 +6,16 @@ internal import StrictJSON
 /// The tokens of conversations: what is out, and how to end it. Names only, never values or tokens.
 extension AdminAPI {
   func conversations(_ tenant: String, _ request: Request) throws(AdminFailure) -> Response {
-    let query = try AdminQuery(request.target.rawQuery)
-    let grants = try served { () throws(ServiceError) in
-      try desk.conversations(tenant: tenant, after: query.after ?? "", limit: query.limit)
-    }
-    let list = grants.map { grant -> JSONValue in
+    let query = try ListQuery(request, desk)
+    let grants = try served { () throws(ServiceError) in try desk.conversations(tenant: tenant, after: query.after, limit: query.fetched) }
+    func shown(_ grant: ConversationSummary) -> JSONValue {
       [
         "conversation": AdminRendering.text(grant.conversation), "keyId": AdminRendering.text(grant.keyID),
         "names": .array(grant.names.map(AdminRendering.text)), "createdAt": AdminRendering.time(grant.createdAt),
         "expiresAt": AdminRendering.time(grant.expiresAt), "usesLeft": .number(JSONNumber(grant.usesLeft)),
       ]
     }
-    return page(list, cursor: grants.count == query.limit ? grants.last?.name : nil, request)
+    return try page(query, grants, key: \.name, json: shown, request)
   }
 
   func revokeConversation(_ parameters: [String], _ tenant: String, _ request: Request, _ principal: Principal) throws(AdminFailure)

@@ -9,7 +9,7 @@ internal import Threads
 extension AdminAPI {
   func keks(_ tenant: String, _ request: Request) throws(AdminFailure) -> Response {
     let keks = try served { () throws(ServiceError) in try desk.keks(tenant: tenant) }
-    return page(keks.map { .object($0.json) }, cursor: nil, request)
+    return try page(of: keks, key: \.version, json: { .object($0.json) }, request)
   }
 
   func rotateKEK(_ tenant: String, _ request: Request, _ principal: Principal) -> Answer {

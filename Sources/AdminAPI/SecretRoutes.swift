@@ -7,15 +7,13 @@ internal import StrictJSON
 /// Secrets of the scoped dialect as operators see them: metadata, restore, purge (scoped spec, section 10).
 extension AdminAPI {
   func secretRecords(_ tenant: String, _ request: Request) throws(AdminFailure) -> Response {
-    let query = try ListQuery(request)
+    let query = try ListQuery(request, desk, ["includeDeleted"])
     let includesDeleted = try query.flag("includeDeleted")
-    let question = [tenant, "secrets", includesDeleted ? "all" : "live"]
     var after = (scope: "", scopeID: "", id: "")
-    if !query.cursor.isEmpty {
-      guard let parts = Cursor(query.cursor, question, desk.service)?.position.split(separator: "/"), parts.count == 3 else {
-        throw .refused(.invalid("/query/cursor", "the cursor of an earlier answer to the same question"))
-      }
-      after = (String(parts[0]), String(parts[1]), String(parts[2]))
+    if let place = try query.position(String.self) {
+      let parts = place.split(separator: "/").map(String.init)
+      guard parts.count == 3 else { throw ListQuery.refusedCursor }
+      after = (parts[0], parts[1], parts[2])
     }
     // The rows of one id stay together: a page may be longer by the deleted ones of its last id.
     let rows = try refused { () throws(ScopedFailure) in
@@ -32,13 +30,13 @@ extension AdminAPI {
       if includesDeleted || row.deletedAt == nil { shown.append(row) }
     }
     let isLast = rows.count < query.limit + 200 && rows.last?.place == ids.last
-    let cursor = isLast ? nil : ids.last.flatMap { Cursor($0).text(question, desk.service) }
+    let cursor: String? = if !isLast, let last = ids.last { try query.cursor(behind: last) } else { nil }
     return page(shown.map { .object($0.json) }, cursor: cursor, request)
   }
 
   func secretRecord(_ parameters: [String], _ tenant: String, _ request: Request) throws(AdminFailure) -> Response {
     let scope = try Self.scope(parameters)
-    let includesDeleted = try ListQuery(request).flag("includeDeleted")
+    let includesDeleted = try request.target.flag("includeDeleted")
     let records = try refused { () throws(ScopedFailure) in
       try desk.secretRecords(tenant: tenant, scope, parameters[3], includesDeleted: includesDeleted)
     }

@@ -109,47 +109,18 @@ struct StructureBody {
   }
 }
 
-/// The query of a route of the structure: `limit`, `cursor`, and flags. Other names are ignored.
-struct ListQuery {
-  private let target: RequestTarget
-  let cursor: String
-  let limit: Int
-
-  init(_ request: Request) throws(AdminFailure) {
-    target = request.target
-    cursor = target.queryValue("cursor") ?? target.queryValue("after") ?? ""
-    guard cursor.utf8.count <= 1024 else { throw .refused(.invalid("/query/cursor", "the cursor of an earlier answer")) }
-    guard let text = target.queryValue("limit") else {
-      limit = AdminQuery.maximumLimit
-      return
-    }
-    guard let number = Int(text), (1...AdminQuery.maximumLimit).contains(number) else {
-      throw .refused(.invalid("/query/limit", "an integer from 1 to 200"))
-    }
-    limit = number
-  }
-
-  func flag(_ name: StaticString) throws(AdminFailure) -> Bool {
-    switch target.queryValue("\(name)") {
-    case "true": true
-    case nil, "false": false
-    default: throw .refused(.invalid("/query/\(name)", "true or false"))
-    }
-  }
-}
-
 extension AdminAPI {
   func refused<T>(_ body: () throws(ScopedFailure) -> T) throws(AdminFailure) -> T {
     do { return try body() } catch { throw .refused(error.refusal) }
   }
 
-  /// A page of rows that are told apart by an id; a full one may have more behind it.
+  /// A page of rows that the desk reads in order of their ids.
   func list<Row>(
     _ request: Request, id: (Row) -> String, json: (Row) -> JSONObject, _ rows: (ListQuery) throws(ScopedFailure) -> [Row]
   ) throws(AdminFailure) -> Response {
-    let query = try ListQuery(request)
+    let query = try ListQuery(request, desk)
     let rows = try refused { () throws(ScopedFailure) in try rows(query) }
-    return page(rows.map { .object(json($0)) }, cursor: rows.count == query.limit ? rows.last.map(id) : nil, request)
+    return try page(query, rows, key: id, json: { .object(json($0)) }, request)
   }
 
   /// Runs a change of a tenant's structure and sends what it renders; with an Idempotency-Key a repetition gets the same answer.
@@ -190,7 +161,7 @@ extension AdminAPI {
     _ tenant: String, _ id: String, _ request: Request, _ principal: Principal,
     _ body: @escaping @Sendable (StructureTransaction, _ cascades: Bool) throws -> Void
   ) throws(AdminFailure) -> Answer {
-    let cascades = try ListQuery(request).flag("cascade")
+    let cascades = try request.target.flag("cascade")
     return structure(tenant, request, principal) { change in
       try body(change, cascades)
       return ["id": AdminRendering.text(id), "deleted": true]

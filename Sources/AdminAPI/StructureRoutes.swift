@@ -21,7 +21,7 @@ extension AdminAPI {
 
   func teams(_ tenant: String, _ request: Request) throws(AdminFailure) -> Response {
     try list(request, id: \.id, json: \.json) { query throws(ScopedFailure) in
-      try desk.teams(tenant: tenant, after: query.cursor, limit: query.limit)
+      try desk.teams(tenant: tenant, after: query.after, limit: query.fetched)
     }
   }
 
@@ -47,7 +47,7 @@ extension AdminAPI {
 
   func projects(_ tenant: String, _ request: Request) throws(AdminFailure) -> Response {
     try list(request, id: \.id, json: \.json) { query throws(ScopedFailure) in
-      try desk.projects(tenant: tenant, after: query.cursor, limit: query.limit)
+      try desk.projects(tenant: tenant, after: query.after, limit: query.fetched)
     }
   }
 
@@ -76,7 +76,7 @@ extension AdminAPI {
 
   func agents(_ tenant: String, _ request: Request) throws(AdminFailure) -> Response {
     try list(request, id: \.id, json: \.json) { query throws(ScopedFailure) in
-      try desk.agents(tenant: tenant, after: query.cursor, limit: query.limit)
+      try desk.agents(tenant: tenant, after: query.after, limit: query.fetched)
     }
   }
 
@@ -138,7 +138,7 @@ extension AdminAPI {
 
   func memberships(_ tenant: String, _ id: String, _ request: Request) throws(AdminFailure) -> Response {
     let rows = try refused { () throws(ScopedFailure) in try desk.memberships(tenant: tenant, agent: id) }
-    return page(rows.map { .object($0.json) }, cursor: nil, request)
+    return try page(of: rows, key: { "\($0.scope)/\($0.scopeID)" }, json: { .object($0.json) }, request)
   }
 
   func putMembership(_ parameters: [String], _ tenant: String, _ request: Request, _ principal: Principal) throws(AdminFailure) -> Answer {

@@ -8,9 +8,9 @@ internal import StrictJSON
 /// `/admin/v1/tenants` and `/admin/v1/tenants/{tenant}`.
 extension AdminAPI {
   func tenants(_ request: Request) throws(AdminFailure) -> Response {
-    let query = try AdminQuery(request.target.rawQuery)
-    let rows = try served { () throws(ServiceError) in try desk.tenants(after: query.after ?? "", limit: query.limit) }
-    return page(rows.map(rendered), cursor: rows.count == query.limit ? rows.last?.id : nil, request)
+    let query = try ListQuery(request, desk)
+    let rows = try served { () throws(ServiceError) in try desk.tenants(after: query.after, limit: query.fetched) }
+    return try page(query, rows, key: \.id, json: rendered, request)
   }
 
   func rendered(_ row: TenantRow) -> JSONValue { AdminRendering.tenant(row, isDefault: row.id == desk.service.defaultTenant) }

@@ -7,9 +7,10 @@ internal import StrictJSON
 /// `/admin/v1/wire-keys`: what seals and opens the tokens of encrypted mode. Changes are for the host alone.
 extension AdminAPI {
   /// The keys of this process, the one that seals first. Ids, never the keys.
-  func wireKeys() -> JSONValue {
+  func wireKeys(_ request: Request) throws(AdminFailure) -> Response {
     let ring = desk.service.wire
-    return .array((ring.primary.map { [$0] } ?? []).map { Self.shown($0, true) } + ring.retired.map { Self.shown($0, false) })
+    let keys = (ring.primary.map { [$0] } ?? []).map { Self.shown($0, true) } + ring.retired.map { Self.shown($0, false) }
+    return try page(of: Array(keys.enumerated()), key: \.offset, json: \.element, request)
   }
 
   private static func shown(_ key: WireKey, _ isPrimary: Bool) -> JSONValue {

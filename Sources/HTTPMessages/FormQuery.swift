@@ -1,15 +1,18 @@
 extension RequestTarget {
-  /// The last value of a parameter of the query, decoded as a form (WHATWG URL, section 5.1): `+` is a blank. nil when absent.
-  package func queryValue(_ name: String) -> String? {
-    var found: String?
-    for part in rawQuery.utf8.split(separator: UInt8(ascii: "&")) {
+  /// The parameters of the query in their order, decoded as a form (WHATWG URL, section 5.1): `+` is a blank.
+  package var queryParameters: [(name: String, value: String)] {
+    rawQuery.utf8.split(separator: UInt8(ascii: "&")).map { part in
       let pair = part.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
-      guard let first = pair.first, Self.formDecoded(first).elementsEqual(name.utf8) else { continue }
       // What is no UTF-8 is repaired: it is found nowhere.
-      found = String(decoding: pair.count > 1 ? Self.formDecoded(pair[1]) : [], as: UTF8.self)
+      return (
+        String(decoding: Self.formDecoded(pair[0]), as: UTF8.self),
+        pair.count > 1 ? String(decoding: Self.formDecoded(pair[1]), as: UTF8.self) : ""
+      )
     }
-    return found
   }
+
+  /// The last value of a parameter; nil when absent.
+  package func queryValue(_ name: String) -> String? { queryParameters.last { $0.name == name }?.value }
 
   private static func formDecoded(_ text: Substring.UTF8View) -> [UInt8] {
     var result: [UInt8] = []

@@ -24,6 +24,8 @@ package struct CanaryView: Sendable {
     case scoped(Scope, id: String, isDeleted: Bool)
   }
   package let secret: Secret
+  /// Where its mark is: what tells it from deleted ones of the same id.
+  package let mark: String
   /// Since it was marked.
   package let alerts: Int64
   /// Unix milliseconds; nil = never.
@@ -112,18 +114,19 @@ extension StructureTransaction {
     row.isCanary = isCanary
     row.mac = try keys.mac(of: row)
     try store.put(row)
-    return CanaryView(secret: .custom(name: row.name), alerts: 0, lastAlertAt: nil)
+    return CanaryView(secret: .custom(name: row.name), mark: canary.mark.place, alerts: 0, lastAlertAt: nil)
   }
 
   /// The same for a live secret of the scoped dialect.
   package func setCanary(_ scope: Scope, _ id: String, _ isCanary: Bool) throws -> CanaryView {
     let place = ScopeKey(tenant: tenant, scope: scope.kind.rawValue, scopeID: scope.id)
     guard var row = try service.liveSecret(place, id, in: store) else { throw ScopedFailure(code: .secretNotFound) }
-    try change(Canary(row), from: row.isCanary, to: isCanary)
+    let canary = Canary(row)
+    try change(canary, from: row.isCanary, to: isCanary)
     row.isCanary = isCanary
     row.mac = try service.vault.keys(tenant: tenant, version: row.kekVersion, in: store).mac(of: row)
     try store.put(row)
-    return CanaryView(secret: .scoped(scope, id: id, isDeleted: false), alerts: 0, lastAlertAt: nil)
+    return CanaryView(secret: .scoped(scope, id: id, isDeleted: false), mark: canary.mark.place, alerts: 0, lastAlertAt: nil)
   }
 
   private func change(_ canary: Canary, from wasCanary: Bool, to isCanary: Bool) throws {
@@ -145,7 +148,7 @@ extension Desk {
       let seen = Dictionary(uniqueKeysWithValues: try service.canaryAlerts(of: tenant, in: reader).map { ($0.place, $0) })
       func view(_ canary: Canary, _ secret: CanaryView.Secret) -> CanaryView {
         let row = seen[canary.mark.place]
-        return CanaryView(secret: secret, alerts: row?.alerts ?? 0, lastAlertAt: row?.lastAt)
+        return CanaryView(secret: secret, mark: canary.mark.place, alerts: row?.alerts ?? 0, lastAlertAt: row?.lastAt)
       }
       let custom = try reader.canaries(tenant: tenant, limit: Service.maximumCanaries)
       let scoped = try reader.scopedCanaries(tenant: tenant, limit: Service.maximumCanaries)

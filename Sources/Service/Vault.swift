@@ -8,7 +8,7 @@ internal import Threads
 ///
 /// A KEK version never changes, so an opened one stays valid for the life of the process, or of its tenant. A vault that was sealed
 /// has neither: nothing opens and nothing is signed until it gets the root key again. It still tells whether rows of tenants, keys
-/// and the structure are ours.
+/// and the structure are ours, and where lists of them go on.
 package final class Vault: Sendable {
   private struct Slot: Hashable {
     let tenant: String
@@ -28,8 +28,9 @@ package final class Vault: Sendable {
     /// nil while sealed.
     var keys: RootKeys?
     var proofs: RowProofs
+    let cursorKey: CursorKey
 
-    init(_ keys: RootKeys) { (id, self.keys, proofs) = (keys.signing.id, keys, keys.rowProofs) }
+    init(_ keys: RootKeys) { (id, self.keys, proofs, cursorKey) = (keys.signing.id, keys, keys.rowProofs, keys.signing.cursorKey) }
   }
 
   private let known: Locked<Roots>
@@ -59,8 +60,10 @@ package final class Vault: Sendable {
   package var isSealed: Bool { known.withLock { $0.keys == nil } }
   var rowProofs: RowProofs { known.withLock { $0.proofs } }
 
-  /// What signs where lists go on, and what did before a change of the root key.
-  var cursorKeys: [CursorKey] { get throws(ServiceError) { [try root.cursorKey] + retiredCursorKeys.withLock { $0 } } }
+  /// What signs where lists go on.
+  var cursorKey: CursorKey { known.withLock { $0.cursorKey } }
+  /// The same, and what did before a change of the root key.
+  var cursorKeys: [CursorKey] { [cursorKey] + retiredCursorKeys.withLock { $0 } }
 
   /// From here on. What was checked with a key that is known no more is checked again.
   func use(_ roots: RootKeys) {

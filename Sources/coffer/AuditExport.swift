@@ -23,7 +23,7 @@ extension Audit {
       var (after, count) = ("", 0)
       var first: JSONObject?
       repeat {
-        let uri = "/admin/v1/tenants/\(tenant)/audit/export?limit=200" + (after.isEmpty ? "" : "&after=\(after)")
+        let uri = "/admin/v1/tenants/\(tenant)/audit/export?limit=200" + (after.isEmpty ? "" : "&cursor=\(after)")
         let page = try AdminClient.send(.get, uri, directory: Folder.absolute(directory.path))
         if first == nil {
           first = page

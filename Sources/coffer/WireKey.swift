@@ -17,10 +17,8 @@ struct WireKey: ParsableCommand {
     @Flag(help: "Print one JSON object a line.") var json = false
 
     func run() throws {
-      let answer = try AdminClient.send(.get, "/admin/v1/wire-keys", directory: Folder.absolute(directory.path))
-      for key in answer["data"]?.array ?? [] {
-        guard let object = key.object else { continue }
-        print(json ? String(decoding: key.serialized(), as: UTF8.self) : Self.line(object))
+      try AdminList.all("/admin/v1/wire-keys", directory: Folder.absolute(directory.path)) { key in
+        print(json ? String(decoding: JSONValue.object(key).serialized(), as: UTF8.self) : Self.line(key))
       }
     }
 

@@ -137,8 +137,8 @@ struct AdminAPITests {
   @Test(arguments: [
     (HTTPMethod.get, "/admin/v1/none", "", 404), (.get, "/admin/v1/status/", "", 404), (.put, "/admin/v1/status", "", 405),
     (.get, "/admin/v1/tenants/ten_none/keys", "", 404), (.get, "/admin/v1/tenants/default/audit?limit=0", "", 400),
-    (.get, "/admin/v1/tenants/default/audit?after=x", "", 400), (.get, "/admin/v1/tenants?limit=1&limit=1", "", 400),
-    (.get, "/admin/v1/tenants?other=1", "", 400), (.post, "/admin/v1/tenants/default/keys", "", 415),
+    (.get, "/admin/v1/tenants/default/audit?after=x", "", 400), (.get, "/admin/v1/tenants/default/audit?after=-1", "", 400),
+    (.post, "/admin/v1/tenants/default/keys", "", 415),
     (.post, "/admin/v1/tenants/default/keys", "{", 400), (.post, "/admin/v1/tenants/default/keys", "[]", 400),
     (.post, "/admin/v1/tenants/default/keys", #"{"name":""}"#, 400), (.post, "/admin/v1/tenants/default/keys", #"{"name":"a","x":1}"#, 400),
     (.post, "/admin/v1/tenants/default/keys", #"{"name":"a","level":"all"}"#, 400),
@@ -385,5 +385,116 @@ struct AdminStructureTests {
     #expect(changing.map { "\($0.pattern)" } == ["/admin/v1/tenants/{tenant}/audit/verify"])
     let owners = entries.filter { !$0.route.admits(.operator, $0.methods[0]) }.map { "\($0.pattern)" }
     #expect(owners.contains("/admin/v1/tenants/{tenant}/secrets/{scope}/{scopeId}/{secretId}/purge"))
+  }
+}
+
+/// Lists page as the scoped dialect's do (scoped spec, section 1.3).
+struct AdminListTests {
+  private let bench: Bench
+  private let agent: String
+  private static let limits = JSONLimits(bytes: 1 << 20, depth: 8, members: 10_000)
+  private static let tenant = "/admin/v1/tenants/default"
+
+  init() throws {
+    let bench = try Bench()
+    self.bench = bench
+    func make(_ uri: String, _ body: String = "") throws -> String {
+      let reply = try bench.send(.post, uri, body)
+      try #require(reply.0 == 201, "\(uri): \(reply.1)")
+      let data = try #require(try JSONValue.parse(Array(reply.1.utf8), limits: Self.limits).object?["data"]?.object)
+      return data["id"]?.string?.text ?? ""
+    }
+    agent = try make(Self.tenant + "/agents", #"{"name":"a0"}"#)
+    for number in 1...2 {
+      _ = try make("/admin/v1/tenants", "{\"name\":\"t\(number)\"}")
+      _ = try make("/admin/v1/admins", #"{"name":"n","role":"auditor"}"#)
+      _ = try make(Self.tenant + "/agents", "{\"name\":\"a\(number)\"}")
+      _ = try make(Self.tenant + "/keks/rotate")
+    }
+    for number in 1...3 {
+      let team = try make(Self.tenant + "/teams", "{\"name\":\"t\(number)\"}")
+      _ = try make(Self.tenant + "/projects", "{\"name\":\"p\(number)\"}")
+      _ = try make(Self.tenant + "/agents/\(agent)/keys", #"{"name":"k"}"#)
+      _ = try make(Self.tenant + "/invites", #"{"label":"l"}"#)
+      _ = try bench.send(.put, Self.tenant + "/agents/\(agent)/memberships/team/\(team)", #"{"role":"reader"}"#)
+    }
+  }
+
+  /// Those that have rows here, and those that have none.
+  private var full: [String] {
+    ["/admin/v1/tenants", "/admin/v1/admins"]
+      + ["keys", "audit", "teams", "projects", "agents", "invites", "keks", "agents/\(agent)/keys", "agents/\(agent)/memberships"]
+      .map { Self.tenant + "/" + $0 }
+  }
+  private var bare: [String] { ["/admin/v1/wire-keys"] + ["conversations", "canaries", "secrets"].map { Self.tenant + "/" + $0 } }
+
+  private func page(_ uri: String, key: String? = nil) throws -> (rows: [JSONValue], cursor: String?) {
+    let reply = try bench.send(.get, uri, operator: key == nil, key: key)
+    try #require(reply.0 == 200, "\(uri): \(reply.1)")
+    let answer = try #require(try JSONValue.parse(Array(reply.1.utf8), limits: Self.limits).object)
+    let cursor = answer["cursor"]?.string?.text
+    #expect(answer["hasMore"] == .bool(cursor != nil) && answer["cursor"] != nil, "\(uri)")
+    return (try #require(answer["data"]?.array, "\(uri)"), cursor)
+  }
+
+  private func refuses(_ uri: String, _ pointer: String, key: String? = nil) throws {
+    let reply = try bench.send(.get, uri, operator: key == nil, key: key)
+    #expect(reply.0 == 400 && reply.1.contains(#""code":"validation_failed""#), "\(uri): \(reply.1)")
+    #expect(reply.1.contains("\"issues\":[{\"pointer\":\"\(pointer)\""), "\(uri): \(reply.1)")
+  }
+
+  @Test func pagesAreTheWholeListAndTheLastOneSaysSo() throws {
+    for path in full {
+      let whole = try page(path)
+      #expect(whole.rows.count >= 3 && whole.cursor == nil, "\(path)")
+      for limit in [1, 2, whole.rows.count - 1, whole.rows.count] {
+        var rows: [JSONValue] = []
+        var next: String? = ""
+        while let cursor = next {
+          let part = try page(path + "?limit=\(limit)" + (cursor.isEmpty ? "" : "&cursor=" + cursor))
+          #expect((1...limit).contains(part.rows.count), "\(path)")
+          rows += part.rows
+          next = part.cursor
+        }
+        #expect(rows == whole.rows, "\(path) by \(limit)")
+      }
+    }
+    #expect(try bare.allSatisfy { try page($0).cursor == nil })
+  }
+
+  @Test func aCursorIsOfItsCallerAndItsQuestion() throws {
+    let made = try bench.send(.post, "/admin/v1/admins", #"{"name":"other","role":"owner"}"#).1
+    let key = try #require(
+      try JSONValue.parse(Array(made.utf8), limits: Self.limits).object?["data"]?.object?["key"]?.string?.text)
+    for path in full {
+      let cursor = try #require(try page(path + "?limit=1").cursor)
+      for other in full + bare where other != path { try refuses(other + "?cursor=" + cursor, "/query/cursor") }
+      try refuses(path + "?cursor=" + cursor, "/query/cursor", key: key)
+      let theirs = try #require(try page(path + "?limit=1", key: key).cursor)
+      #expect(try page(path + "?cursor=" + theirs, key: key).cursor == nil)
+      try refuses(path + "?cursor=" + theirs, "/query/cursor")
+      let last = cursor.last == "A" ? "B" : "A"
+      try refuses(path + "?cursor=" + cursor.dropLast() + last, "/query/cursor")
+    }
+    let behind = try #require(try page(Self.tenant + "/audit?after=2&limit=1").cursor)
+    #expect(try page(Self.tenant + "/audit?limit=1&after=2&cursor=" + behind).rows.first?.object?["sequence"] == 4)
+    try refuses(Self.tenant + "/audit?cursor=" + behind, "/query/cursor")
+    try refuses(Self.tenant + "/audit?after=3&cursor=" + behind, "/query/cursor")
+  }
+
+  @Test func whatIsNoParameterOfAList() throws {
+    for path in full + bare {
+      for cursor in ["", "zz", "1", "ten_0", agent, "%00", String(repeating: "A", count: 1025)] {
+        try refuses(path + "?cursor=" + cursor, "/query/cursor")
+      }
+      for limit in ["", "0", "201", "-1", "x", "%2B5", "1.0", "99999999999999999999"] {
+        try refuses(path + "?limit=" + limit, "/query/limit")
+      }
+      for query in ["limit=1&limit=1", "cursor=zz&cursor=zz", "other=1", "Limit=1"] { try refuses(path + "?" + query, "/query") }
+      if !path.hasSuffix("/audit") { try refuses(path + "?after=1", "/query") }
+    }
+    try refuses(Self.tenant + "/secrets?includeDeleted=1", "/query/includeDeleted")
+    #expect(try page(Self.tenant + "/audit?after=3").rows.first?.object?["sequence"] == 4)
+    #expect(try page(Self.tenant + "/audit?after=999").rows.isEmpty)
   }
 }

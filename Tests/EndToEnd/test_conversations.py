@@ -281,6 +281,14 @@ class LookupTests(ConversationTestCase):
         grants = [json.loads(line) for line in listed.splitlines()]
         self.assertEqual(sorted(name for grant in grants if grant["conversation"] == ID for name in grant["names"]),
                          sorted(["STORED", "A", "free name/ä", "E", "F"]))  # fmt: skip
+        # One by one they are the same, though their ids have slashes.
+        path, pages, cursor = "/admin/v1/tenants/default/conversations?limit=1", [], ""
+        while cursor is not None:
+            page = self.ask("GET", path + cursor, headers={"Authorization": "Bearer " + self.coffer.keys["adminKey"]}, key=None).json()
+            pages += page["data"]
+            cursor = page["cursor"] and "&cursor=" + page["cursor"]
+        self.assertEqual(pages, grants)
+        self.assertGreater(len(grants), 1)
 
         self.assertEqual(self.ask("DELETE", "/api/conversations/" + ID.replace("-", "")).status, 200)
         self.assertEqual((self.last().method, self.last().target), ("DELETE", "/api/conversations/" + ID))

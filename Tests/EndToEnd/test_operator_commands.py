@@ -165,6 +165,50 @@ class OperatorCommandTests(unittest.TestCase):
         keys = {owner.raw("POST", "/tenants/default/agents/%s/keys" % agent, {"name": "k"}, once).json()["data"]["key"] for _ in range(2)}
         self.assertEqual(len(keys), 2)
 
+    def test_lists_go_on_behind_signed_cursors(self):
+        """Canaries and secrets, which need a server to be there; over a restart too."""
+        self.coffer.up()
+        owner, other = (Operator(self.coffer, key) for key in (None, self.do("key", "create", "--kind", "admin").splitlines()[0]))
+        self.addCleanup(owner.close)
+        self.addCleanup(other.close)
+        ask = self.coffer.client()
+        self.addCleanup(ask.close)
+        tenant = self.rows("tenant", "list")[0]["id"]
+        agent = self.do("agent", "create", "a")
+        client = Agent(self.coffer, tenant, agent, json.loads(self.do("agent", "key", "create", agent, "--json"))["key"])
+        self.addCleanup(client.close)
+        for number in range(4):
+            client.create(client.own, "s%d" % number, fields=[])
+            self.do("canary", "mark", "agent", agent, "s%d" % number)
+        # Two deleted ones of the same id, each with its mark.
+        for _ in range(2):
+            client.data("DELETE", client.own + "/s0")
+            client.create(client.own, "s0", fields=[])
+            self.do("canary", "mark", "agent", agent, "s0")
+        for name in ("C1", "C2"):
+            self.assertEqual(ask("PUT", "/api/settings/secrets", {"name": name, "value": "v"}).status, 200)
+            self.do("canary", "mark", name)
+        for path, count in (("/canaries", 8), ("/secrets", 4), ("/secrets?includeDeleted=true", 6)):
+            path = "/tenants/%s%s" % (tenant, path)
+            whole = owner.raw("GET", path).json()
+            self.assertEqual((len(whole["data"]), whole["cursor"], whole["hasMore"]), (count, None, False), path)
+            rows, query = [], ""
+            while query is not None:
+                page = owner.raw("GET", path + ("&" if "?" in path else "?") + "limit=1" + query).json()
+                self.assertEqual(page["hasMore"], page["cursor"] is not None)
+                rows += page["data"]
+                query = page["cursor"] and "&cursor=" + page["cursor"]
+            self.assertEqual(rows, whole["data"], path)
+        self.assertEqual(len(self.rows("canary", "list")), 8)
+        path = "/tenants/%s/secrets?limit=1" % tenant
+        cursor = "&cursor=" + owner.raw("GET", path).json()["cursor"]
+        self.do("restart")
+        self.assertEqual([row["secretId"] for row in owner("GET", path + cursor)], ["s1"])
+        for asking, refused in ((other, path + cursor), (owner, path + "&includeDeleted=true" + cursor), (owner, "/tenants/%s/canaries?%s" % (tenant, cursor))):
+            answer = asking.raw("GET", refused)
+            self.assertEqual((answer.status, answer.json()["code"]), (400, "validation_failed"))
+            self.assertEqual([issue["pointer"] for issue in answer.json()["details"]["issues"]], ["/query/cursor"])
+
     def test_structure_without_a_server(self):
         team, project, agent = self.structure()
         self.assertEqual([row["name"] for row in self.rows("team", "list")], ["Platform"])

@@ -54,6 +54,8 @@ class RootRotationTests(RootTestCase):
         wrapped = self.database().execute("SELECT wrapped FROM keks").fetchall()
         self.assertTrue(all(self.found(row[0]) for row in wrapped))
         page = self.mine.ask("GET", self.mine.path("").rstrip("/") + "?limit=1").json()
+        keys = "/tenants/default/keys?limit=1"
+        theirs = operator.raw("GET", keys).json()["cursor"]
         shown = self.root("rotate").stdout
         new = self.key_id()
         self.assertNotEqual(new, old)
@@ -69,6 +71,7 @@ class RootRotationTests(RootTestCase):
         # A list that began before goes on.
         rest = self.mine.ask("GET", self.mine.path("").rstrip("/") + "?limit=1&cursor=" + page["cursor"])
         self.assertEqual((rest.status, rest.json()["data"][0]["secretId"]), (200, "t"))
+        self.assertEqual(operator.raw("GET", keys + "&cursor=" + theirs).status, 200)
         self.assertFalse(any(self.found(row[0]) for row in wrapped))
         self.assertEqual(json.loads(self.root("status", "--json").stdout)["wrapped"], [{"rootKeyId": new, "keks": len(wrapped)}])
         self.verify()

@@ -144,9 +144,14 @@ class SealTests(SealTestCase):
         self.assertEqual(seen, served)
         self.assertIs(self.operator("GET", "/status")["sealed"], True)
         self.assertIn(b"\ncoffer_sealed 1\n", self.ask("GET", "/metrics", headers=self.headers, key=None).body)
-        # A page of a list says where it goes on, as ever.
-        page = self.ask("GET", "/admin/v1/tenants/default/keys?limit=1", headers=self.headers, key=None).json()
+        # A page of a list says where it goes on, as ever, and over the unseal.
+        keys, ids = "/admin/v1/tenants/default/keys?limit=1", []
+        page = self.ask("GET", keys, headers=self.headers, key=None).json()
         self.assertIs(page["hasMore"], True)
+        ids += [page["data"][0]["id"]]
+        page = self.ask("GET", keys + "&cursor=" + page["cursor"], headers=self.headers, key=None).json()
+        ids += [page["data"][0]["id"]]
+        self.assertEqual(ids, sorted(set(ids)))
         self.assertEqual(self.seal("unseal").returncode, 0)
         self.assertEqual(self.operator("GET", "/seal"), {"sealed": False})
         self.assertIn(b"\ncoffer_sealed 0\n", self.ask("GET", "/metrics", headers=self.headers, key=None).body)

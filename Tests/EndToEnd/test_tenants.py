@@ -53,6 +53,22 @@ class TenantTests(CofferTestCase):
         verdict = self.ask("POST", "/admin/v1/tenants/%s/audit/verify" % tenant, headers=self.admin, key=None).json()["data"]
         self.assertEqual((verdict["ok"], verdict["entries"]), (True, len(entries)))
 
+    def test_a_cursor_is_of_one_tenant(self):
+        paths = []
+        for name in ("here", "there"):
+            paths.append("/admin/v1/tenants/%s/teams?limit=1" % self.tenant(name))
+            for team in ("a", "b"):
+                self.ask("POST", paths[-1].split("?")[0], {"name": team}, headers=self.admin, key=None)
+        pages = [self.ask("GET", path, headers=self.admin, key=None).json() for path in paths]
+        cursors = ["&cursor=" + page["cursor"] for page in pages]
+        for place, path in enumerate(paths):
+            for origin, cursor in enumerate(cursors):
+                answer = self.ask("GET", path + cursor, headers=self.admin, key=None)
+                self.assertEqual(answer.status, 200 if place == origin else 400)
+                if place == origin:
+                    self.assertEqual({team["name"] for team in pages[place]["data"] + answer.json()["data"]}, {"a", "b"})
+                    self.assertIs(answer.json()["hasMore"], False)
+
     def test_revoking_one_key_leaves_the_others(self):
         tenant = self.tenant("revoked")
         (first, key), (second, _) = self.client_of(tenant), self.client_of(tenant)

@@ -79,6 +79,8 @@ TABLE = [
            "func passes() { desk.forgetWithTheVault() }", "func passes() {}", module="test_seal.MemoryTests"),
     Mutant("a verification takes what a seal hides for damage", "Service/Verification.swift",
            "guard service.vault.sealings == sealings else { throw .sealed }", "", unit="SealTests/aVerificationThatASealInterruptsEnds"),
+    Mutant("a list of operators goes on behind another one's cursor", "AdminAPI/ListQuery.swift",
+           'desk.caller?.keyID ?? "", target.rawPath]', 'desk.caller?.keyID ?? ""]', unit="AdminListTests/aCursorIsOfItsCallerAndItsQuestion"),
     Mutant("a sealed server changes the structure", "AdminAPI/AdminAPI.swift",
            "guard route.isServedSealed || !desk.service.isSealed else", "guard route.isServedSealed || !desk.service.isSealed || request.method == .post else",
            module="test_seal.SealTests.test_operators_read_the_structure_and_change_nothing"),

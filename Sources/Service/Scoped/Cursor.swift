@@ -12,7 +12,7 @@ package struct Cursor: Sendable {
 
   /// - Parameter question: everything that makes the list what it is, the caller's scope and filters.
   package func text(_ question: [String], _ service: Service) -> String? {
-    guard let mac = try? service.vault.root.cursorKey.mac(Self.message(position, question)) else { return nil }
+    guard let mac = try? service.vault.cursorKey.mac(Self.message(position, question)) else { return nil }
     let text = Base64.url.encode(mac.prefix(Self.macBytes) + Array(position.utf8))
     return String(decoding: text.filter { $0 != UInt8(ascii: "=") }, as: UTF8.self)
   }
@@ -23,8 +23,7 @@ package struct Cursor: Sendable {
     let padding = [UInt8](repeating: UInt8(ascii: "="), count: (4 - bytes.count % 4) % 4)
     guard bytes.count <= 1024, let signed = Base64.url.decode(bytes + padding), signed.count > Self.macBytes else { return nil }
     let position = String(decoding: signed.dropFirst(Self.macBytes), as: UTF8.self)
-    guard let keys = try? service.vault.cursorKeys else { return nil }
-    let isOurs = keys.contains { key in
+    let isOurs = service.vault.cursorKeys.contains { key in
       (try? key.mac(Self.message(position, question))).map {
         constantTimeEqual(Array($0.prefix(Self.macBytes)), Array(signed.prefix(Self.macBytes)))
       } ?? false
