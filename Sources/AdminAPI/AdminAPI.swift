@@ -132,7 +132,7 @@ package final class AdminAPI {
     case .auditEntries: return .now(try auditEntries(try tenantEver(parameters).id, request))
     case .auditHead: return .now(try auditHead(try tenantEver(parameters).id, request))
     case .verifyAudit: return try verifyAudit(try tenantEver(parameters).id, request)
-    case .exportAudit: return .now(try exportAudit(try tenantEver(parameters).id, request))
+    case .exportAudit: return try exportAudit(try tenantEver(parameters).id, request)
     case .trimAudit: return try trimAudit(try tenantEver(parameters).id, request, principal)
     case .backUp: return try backUp(request)
     case .verify: return try verify(request)

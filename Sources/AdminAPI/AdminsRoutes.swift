@@ -11,9 +11,9 @@ extension AdminAPI {
     var found: [APIKeyRow] = []
     var last = query.after
     while found.count < query.fetched {
-      let rows = try served { () throws(ServiceError) in try desk.keys(tenant: tenant, after: last, limit: ListQuery.maximumLimit) }
+      let rows = try served { () throws(ServiceError) in try desk.keys(tenant: tenant, after: last, limit: ListQuery.Bound.rows.maximum) }
       found += rows.filter { $0.kind == APIKeyKind.admin.rawValue }
-      guard rows.count == ListQuery.maximumLimit, let row = rows.last else { break }
+      guard rows.count == ListQuery.Bound.rows.maximum, let row = rows.last else { break }
       last = row.id
     }
     return try page(query, found, key: \.id, json: { .object(AdminRendering.key($0)) }, request)

@@ -16,24 +16,6 @@ extension AdminAPI {
     return try page(query, rows, key: \.sequence, json: AdminRendering.entry, request)
   }
 
-  /// Entries with their MACs, the checkpoint that the first page begins after, and the last change of the root key.
-  func exportAudit(_ tenant: String, _ request: Request) throws(AdminFailure) -> Response {
-    desk.readsEntries()
-    let checkpoint = try served { () throws(ServiceError) in try desk.auditCheckpoint(tenant: tenant) }
-    let change = try served { () throws(ServiceError) in try desk.auditRootChange(tenant: tenant) }
-    let query = try ListQuery(request, desk, ["after"])
-    let after = try query.sequence()
-    let rows = try served { () throws(ServiceError) in try desk.auditEntries(tenant: tenant, after: after, limit: query.fetched) }
-    func shown(_ bytes: [UInt8]?) -> JSONValue { bytes.map { AdminRendering.text(AdminRendering.hexadecimal($0)) } ?? .null }
-    return page(
-      rows.prefix(query.limit).map(AdminRendering.exported),
-      cursor: rows.count > query.limit ? try query.cursor(behind: rows[query.limit - 1].sequence) : nil,
-      with: [
-        "tenant": AdminRendering.text(tenant), "checkpoint": shown(checkpoint), "rootChange": shown(change),
-        "rootKeyId": AdminRendering.text(desk.service.rootKeyID),
-      ], request)
-  }
-
   func auditHead(_ tenant: String, _ request: Request) throws(AdminFailure) -> Response {
     ok(AdminRendering.head(try served { () throws(ServiceError) in try desk.auditHead(tenant: tenant) }), request)
   }

@@ -7,7 +7,14 @@ internal import StrictJSON
 ///
 /// Other names are refused: whoever pages by a wrong one would read the first page again and again.
 struct ListQuery {
-  static let maximumLimit = 200
+  /// How many rows an answer has at most, and without `limit`.
+  struct Bound {
+    let maximum: Int
+    let rule: StaticString
+
+    static let rows = Bound(maximum: 200, rule: "an integer from 1 to 200")
+    static let exported = Bound(maximum: 5000, rule: "an integer from 1 to 5000")
+  }
 
   let limit: Int
   /// Rows to ask for: one behind the page tells that there are more.
@@ -20,7 +27,7 @@ struct ListQuery {
   private let service: Service
 
   /// - Parameter names: the list's parameters besides `limit` and `cursor`.
-  init(_ request: Request, _ desk: Desk, _ names: [String] = []) throws(AdminFailure) {
+  init(_ request: Request, _ desk: Desk, _ names: [String] = [], _ bound: Bound = .rows) throws(AdminFailure) {
     target = request.target
     service = desk.service
     var values: [String: String] = [:]
@@ -29,7 +36,14 @@ struct ListQuery {
         throw .refused(.invalid("/query", "parameters that the list has, each once"))
       }
     }
-    limit = try values["limit"].map(Self.limit) ?? Self.maximumLimit
+    if let text = values["limit"] {
+      guard let number = Self.integer(text), (1...Int64(bound.maximum)).contains(number) else {
+        throw .refused(.invalid("/query/limit", bound.rule))
+      }
+      limit = Int(number)
+    } else {
+      limit = bound.maximum
+    }
     question =
       [desk.caller?.actor.rawValue ?? "", desk.caller?.keyID ?? "", target.rawPath]
       + names.flatMap { name in values[name].map { [name, $0] } ?? [] }
@@ -65,13 +79,6 @@ struct ListQuery {
     guard let text = target.queryValue("after") else { return 0 }
     guard let number = Self.integer(text) else { throw .refused(.invalid("/query/after", "the sequence number of an entry")) }
     return number
-  }
-
-  private static func limit(_ text: String) throws(AdminFailure) -> Int {
-    guard let number = integer(text), (1...Int64(maximumLimit)).contains(number) else {
-      throw .refused(.invalid("/query/limit", "an integer from 1 to 200"))
-    }
-    return Int(number)
   }
 
   private static func integer(_ text: String) -> Int64? {

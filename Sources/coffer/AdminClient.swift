@@ -24,6 +24,23 @@ enum AdminClient {
   /// - Parameter patience: seconds without a byte of the answer.
   static func send(_ method: HTTPMethod, _ uri: String, body: JSONValue? = nil, directory: String, patience: Int = 60) throws -> JSONObject
   {
+    try object(reply(method, uri, body: body, directory: directory, patience: patience))
+  }
+
+  /// The lines that a GET answers, and where they go on.
+  static func lines(_ uri: String, directory: String) throws -> (bytes: [UInt8], nextCursor: String?) {
+    let reply = try reply(.get, uri, body: nil, directory: directory, patience: 60)
+    if reply.status != 200 { _ = try object(reply) }
+    return (reply.body, reply.nextCursor)
+  }
+
+  private struct Reply {
+    let status: Int
+    let nextCursor: String?
+    let body: [UInt8]
+  }
+
+  private static func reply(_ method: HTTPMethod, _ uri: String, body: JSONValue?, directory: String, patience: Int) throws -> Reply {
     let configuration = try settings(directory)
     let bytes = body?.serialized() ?? []
     guard bytes.count <= RequestDecoder.maximumControlBody else {
@@ -33,7 +50,9 @@ enum AdminClient {
     let request = FastCGIRequest(method: method.rawValue, uri: uri, contentType: type, body: bytes)
     var patienceForStart = startPatience
     while true {
-      if let reply = try reply(request, configuration, patience: patience) { return try object(reply.body, status: reply.status) }
+      if let reply = try reply(request, configuration, patience: patience) {
+        return Reply(status: reply.status, nextCursor: reply[nextCursorField], body: reply.body)
+      }
       do { return try inProcess(method, uri, bytes, configuration) } catch StoreError.locked where patienceForStart > 0 {
         // A cofferd that starts or ends has the store before and after it answers.
         usleep(UInt32(startPause) * 1000)
@@ -41,6 +60,8 @@ enum AdminClient {
       } catch StoreError.locked { throw Trouble("another process has the store, and its control socket does not answer") }
     }
   }
+
+  private static let nextCursorField = "X-Next-Cursor"
 
   /// Milliseconds: how long a cofferd may have the store without answering, and between two looks.
   private static let (startPatience, startPause) = (5_000, 50)
@@ -52,7 +73,7 @@ enum AdminClient {
       throw Trouble("no cofferd runs for \(directory)")
     }
     guard reply.status == 200 else {
-      _ = try object(reply.body, status: reply.status)
+      _ = try object(Reply(status: reply.status, nextCursor: nil, body: reply.body))
       throw Trouble("cofferd answered \(reply.status)")
     }
     return String(decoding: reply.body, as: UTF8.self)
@@ -96,18 +117,22 @@ enum AdminClient {
     FastCGIClient(path: try settings(directory).controlSocket.value, timeout: 5).isReachable()
   }
 
-  private static func inProcess(_ method: HTTPMethod, _ uri: String, _ body: [UInt8], _ configuration: Configuration) throws -> JSONObject {
+  private static func inProcess(_ method: HTTPMethod, _ uri: String, _ body: [UInt8], _ configuration: Configuration) throws -> Reply {
     guard unsafe access(configuration.directory.value + "/store", F_OK) == 0 else {
       throw Trouble("\(configuration.directory.value) holds no store; run: coffer init --dir \(configuration.directory.value)")
     }
     let (service, store) = try opened(
       configuration, try rootKey(configuration), files: configuration.rootKeyFiles, store: configuration.directory.value + "/store")
     defer { store.close() }
-    return try answer(method, uri, body, service)
+    return try reply(method, uri, body, service)
   }
 
   /// The answer of the operator's routes over a store that this process has open.
   static func answer(_ method: HTTPMethod, _ uri: String, _ body: [UInt8], _ service: Service) throws -> JSONObject {
+    try object(reply(method, uri, body, service))
+  }
+
+  private static func reply(_ method: HTTPMethod, _ uri: String, _ body: [UInt8], _ service: Service) throws -> Reply {
     let facts = AdminFacts(release: Release.version, started: Moment.milliseconds(), processID: getpid())
     let api = AdminAPI(desk: try Desk(service), facts: facts)
     var request = Request(
@@ -121,7 +146,8 @@ enum AdminClient {
       case .bytes(let bytes): bytes
       case .secret(let secret): secret.withBytes { bytes in unsafe bytes.withUnsafeBytes { unsafe Array($0) } }
       }
-    return try object(bytes, status: response.status.code)
+    let nextCursor = response.headers.first { "\($0.name)" == nextCursorField }?.value
+    return Reply(status: response.status.code, nextCursor: nextCursor, body: bytes)
   }
 
   private static func finished(_ answer: Answer) -> Response {
@@ -200,12 +226,12 @@ enum AdminClient {
     }
   }
 
-  private static func object(_ bytes: [UInt8], status: Int) throws -> JSONObject {
+  private static func object(_ reply: Reply) throws -> JSONObject {
     let limits = JSONLimits(bytes: maximumAnswer, depth: 160, members: 10_000_000)
-    guard let object = try? JSONValue.parse(bytes, limits: limits).object else {
-      throw Trouble("cofferd answered \(status) without JSON")
+    guard let object = try? JSONValue.parse(reply.body, limits: limits).object else {
+      throw Trouble("cofferd answered \(reply.status) without JSON")
     }
-    guard (200..<300).contains(status) else { throw Trouble("refused (\(status)): \(reason(in: object))") }
+    guard (200..<300).contains(reply.status) else { throw Trouble("refused (\(reply.status)): \(reason(in: object))") }
     return object
   }
 

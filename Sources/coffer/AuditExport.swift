@@ -20,27 +20,19 @@ extension Audit {
 
     func run() throws {
       let file = try FreshFile(Folder.absolute(to))
-      var (after, count) = ("", 0)
-      var first: JSONObject?
+      let path = "/admin/v1/tenants/\(tenant)/audit/export"
+      var lines = 0
+      var cursor: String?
       repeat {
-        let uri = "/admin/v1/tenants/\(tenant)/audit/export?limit=200" + (after.isEmpty ? "" : "&cursor=\(after)")
-        let page = try AdminClient.send(.get, uri, directory: Folder.absolute(directory.path))
-        if first == nil {
-          first = page
-          try file.write([
-            "format": "coffer-audit/1", "tenant": page["tenant"] ?? .null, "checkpoint": page["checkpoint"] ?? .null,
-            "rootChange": page["rootChange"] ?? .null, "rootKeyId": page["rootKeyId"] ?? .null,
-          ])
-        }
-        guard page["rootKeyId"] == first?["rootKeyId"] else { throw Trouble("the root key was changed meanwhile; export again") }
-        for entry in page["data"]?.array ?? [] {
-          try file.write(entry)
-          count += 1
-        }
-        after = page["cursor"]?.string?.text ?? ""
-      } while !after.isEmpty
+        let uri = path + (cursor.map { "?cursor=" + $0 } ?? "")
+        let part = try AdminClient.lines(uri, directory: Folder.absolute(directory.path))
+        try file.write(part.bytes)
+        lines += part.bytes.count { $0 == 0x0A }
+        cursor = part.nextCursor
+      } while cursor != nil
       try file.finish()
-      print("\(count) entries")
+      // The first line is of the chain.
+      print("\(lines - 1) entries")
     }
   }
 }
@@ -67,9 +59,8 @@ extension Audit {
     unsafe unlink(temporary)
   }
 
-  func write(_ value: JSONValue) throws {
-    let line = value.serialized() + [0x0A]
-    guard unsafe fwrite(line, 1, line.count, file) == line.count else { throw Trouble("\(path) could not be written whole") }
+  func write(_ bytes: [UInt8]) throws {
+    guard unsafe fwrite(bytes, 1, bytes.count, file) == bytes.count else { throw Trouble("\(path) could not be written whole") }
   }
 
   func finish() throws {

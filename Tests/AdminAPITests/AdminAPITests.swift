@@ -61,20 +61,7 @@ private final class Bench {
   func send(_ method: HTTPMethod, _ uri: String, _ body: String = "", operator isOperator: Bool = true, key: String? = nil)
     throws -> (Int, String)
   {
-    var request = Request(
-      method: method, target: try RequestTarget(parsing: Array(uri.utf8), normalised: nil), body: SecretBytes(copying: Array(body.utf8)),
-      peer: Peer(address: "", isLocalOperator: isOperator), id: "test-request")
-    if let key { request[.authorization] = Array("Bearer \(key)".utf8) }
-    if !body.isEmpty { request[.contentType] = Array("application/json".utf8) }
-    desk.requestBegins()
-    let response: Response
-    switch api.answer(request) {
-    case .now(let ready): response = ready
-    case .later(let start):
-      // As a loop that has nothing else to do: a snapshot would keep what is erased in the log.
-      desk.turnEnds()
-      response = Self.wait(start)
-    }
+    let response = try respond(method, uri, body, operator: isOperator, key: key)
     let bytes: [UInt8] =
       switch response.body {
       case .empty: []
@@ -82,6 +69,24 @@ private final class Bench {
       case .secret(let secret): secret.withBytes { bytes in unsafe bytes.withUnsafeBytes { unsafe Array($0) } }
       }
     return (response.status.code, String(decoding: bytes, as: UTF8.self))
+  }
+
+  func respond(_ method: HTTPMethod, _ uri: String, _ body: String = "", operator isOperator: Bool = true, key: String? = nil) throws
+    -> Response
+  {
+    var request = Request(
+      method: method, target: try RequestTarget(parsing: Array(uri.utf8), normalised: nil), body: SecretBytes(copying: Array(body.utf8)),
+      peer: Peer(address: "", isLocalOperator: isOperator), id: "test-request")
+    if let key { request[.authorization] = Array("Bearer \(key)".utf8) }
+    if !body.isEmpty { request[.contentType] = Array("application/json".utf8) }
+    desk.requestBegins()
+    switch api.answer(request) {
+    case .now(let ready): return ready
+    case .later(let start):
+      // As a loop that has nothing else to do: a snapshot would keep what is erased in the log.
+      desk.turnEnds()
+      return Self.wait(start)
+    }
   }
 }
 
@@ -483,18 +488,101 @@ struct AdminListTests {
   }
 
   @Test func whatIsNoParameterOfAList() throws {
-    for path in full + bare {
+    for path in full + bare + [Self.tenant + "/audit/export"] {
       for cursor in ["", "zz", "1", "ten_0", agent, "%00", String(repeating: "A", count: 1025)] {
         try refuses(path + "?cursor=" + cursor, "/query/cursor")
       }
-      for limit in ["", "0", "201", "-1", "x", "%2B5", "1.0", "99999999999999999999"] {
+      for limit in ["", "0", path.hasSuffix("/export") ? "5001" : "201", "-1", "x", "%2B5", "1.0", "99999999999999999999"] {
         try refuses(path + "?limit=" + limit, "/query/limit")
       }
       for query in ["limit=1&limit=1", "cursor=zz&cursor=zz", "other=1", "Limit=1"] { try refuses(path + "?" + query, "/query") }
-      if !path.hasSuffix("/audit") { try refuses(path + "?after=1", "/query") }
+      if !path.contains("/audit") { try refuses(path + "?after=1", "/query") }
     }
     try refuses(Self.tenant + "/secrets?includeDeleted=1", "/query/includeDeleted")
     #expect(try page(Self.tenant + "/audit?after=3").rows.first?.object?["sequence"] == 4)
     #expect(try page(Self.tenant + "/audit?after=999").rows.isEmpty)
+  }
+}
+
+/// The chain as lines, in one answer or in parts.
+struct AuditExportTests {
+  private static let path = "/admin/v1/tenants/default/audit"
+
+  private func part(_ bench: Bench, _ query: String) throws -> (text: String, next: String?) {
+    let response = try bench.respond(.get, Self.path + "/export" + query)
+    guard response.status.code == 200, case .bytes(let bytes) = response.body else { throw Refused(status: response.status.code) }
+    #expect(response.contentType.map { "\($0)" } == "application/x-ndjson")
+    return (String(decoding: bytes, as: UTF8.self), response.headers.first { "\($0.name)" == "X-Next-Cursor" }?.value)
+  }
+
+  private struct Refused: Error { let status: Int }
+
+  private func lines(_ text: String) throws -> [JSONObject] {
+    #expect(text.hasSuffix("\n"))
+    let limits = JSONLimits(bytes: 1 << 20, depth: 4, members: 100)
+    return try text.utf8.split(separator: 0x0A).map { try #require(try JSONValue.parse(Array($0), limits: limits).object) }
+  }
+
+  private func bench(entries count: Int) throws -> Bench {
+    let bench = try Bench()
+    for _ in 0..<count { #expect(try bench.send(.post, "/admin/v1/tenants/default/keys", #"{"name":"n"}"#).0 == 201) }
+    return bench
+  }
+
+  @Test func partsAreTheWhole() throws {
+    let bench = try bench(entries: 7)
+    let whole = try part(bench, "")
+    #expect(whole.next == nil)
+    let found = try lines(whole.text)
+    #expect(found.first?["format"] == "coffer-audit/1" && found.filter { $0["format"] != nil }.count == 1)
+    #expect(found.dropFirst().map { $0["sequence"]?.number?.int64 } == (1...10).map(Int64.init))
+    let walk = try #require(ExportedChain(Array(whole.text.utf8))?.walk(roots: nil))
+    #expect(walk.firstBad == nil && walk.entries == 10)
+    for limit in [1, 3, 9, 10, 11] {
+      var (text, query) = ("", "?limit=\(limit)")
+      while true {
+        let part = try part(bench, query)
+        text += part.text
+        #expect(try lines(part.text).count <= limit + 1)
+        guard let next = part.next else { break }
+        query = "?limit=\(limit)&cursor=" + next
+      }
+      #expect(text == whole.text, "\(limit)")
+    }
+    // What is new continues an export.
+    let later = try bench.send(.post, "/admin/v1/tenants/default/keys", #"{"name":"n"}"#)
+    #expect(later.0 == 201)
+    #expect(try whole.text + part(bench, "?after=10").text == part(bench, "").text)
+    #expect(try part(bench, "?after=11") == ("", nil))
+    #expect(try part(bench, "?after=0").text == part(bench, "").text)
+  }
+
+  @Test func aCutEndsAnExportThatIsNotBehindIt() throws {
+    let bench = try bench(entries: 5)
+    let (first, last) = (try part(bench, "?limit=2"), try part(bench, "?limit=8"))
+    #expect(last.next == nil)
+    #expect(try bench.send(.post, Self.path + "/trim", #"{"before":"2027-01-16"}"#).1.contains(#""cutThrough":8"#))
+    let refused = try bench.send(.get, Self.path + "/export?limit=2&cursor=" + (try #require(first.next)))
+    #expect(refused.0 == 400 && refused.1.contains("begin the export again"))
+    let cut = try lines(try part(bench, "").text)
+    #expect(cut.first?["checkpoint"]?.string != nil && cut.dropFirst().first?["sequence"] == 9)
+    let goes = try part(bench, "?limit=1")
+    #expect(try part(bench, "?cursor=" + (try #require(goes.next))).text.contains(#""sequence":10"#))
+  }
+
+  @Test func aListAndAnExportAreTwoQuestions() throws {
+    let bench = try bench(entries: 1)
+    let list = try bench.send(.get, Self.path + "?limit=1").1
+    let cursor = try #require(
+      try JSONValue.parse(Array(list.utf8), limits: JSONLimits(bytes: 1 << 20, depth: 8, members: 100)).object?["cursor"]?.string?.text)
+    #expect(try bench.send(.get, Self.path + "/export?cursor=" + cursor).0 == 400)
+    #expect(try bench.send(.get, Self.path + "?cursor=" + (try #require(try part(bench, "?limit=1").next))).0 == 400)
+  }
+
+  @Test(arguments: [(HTTPMethod.post, 405), (.delete, 405), (.head, 200), (.options, 204)])
+  func methods(method: HTTPMethod, status: Int) throws {
+    let response = try Bench().respond(method, Self.path + "/export")
+    #expect(response.status.code == status)
+    if status != 200 { #expect(response.headers.contains { "\($0.name)" == "Allow" && $0.value == "GET, HEAD, OPTIONS" }) }
   }
 }

@@ -88,6 +88,73 @@ class AuditTests(CofferTestCase):
             self.assertEqual(result.returncode, 1)
             self.assertIn(told, result.stdout)
 
+    def export(self, query="", method="GET", status=200):
+        headers = {"Authorization": "Bearer " + self.coffer.keys["adminKey"]}
+        answer = self.ask(method, "/admin/v1/tenants/default/audit/export" + query, headers=headers, key=None)
+        self.assertEqual(answer.status, status, answer.body[:200])
+        return answer
+
+    def test_an_answer_is_a_file_that_verifies(self):
+        """Over HTTP as from the command, in parts and behind what was exported before."""
+        self.put("EXPORTED", "v")
+        home = pathlib.Path(tempfile.mkdtemp(prefix="coffer-export-"))
+        self.addCleanup(shutil.rmtree, home, True)
+
+        def verify(name):
+            return self.coffer.command("audit", "verify", "--dir", self.coffer.folder, "--file", str(home / name), check=False)
+
+        whole = self.export()
+        self.assertEqual((whole.header("Content-Type"), whole.header("X-Next-Cursor")), ("application/x-ndjson", None))
+        (home / "whole").write_bytes(whole.body)
+        self.assertEqual((verify("whole").returncode, verify("whole").stdout), (0, "%d entries, every link and MAC fits\n" % (whole.body.count(b"\n") - 1)))
+        self.coffer.command("audit", "export", "--dir", self.coffer.folder, "--to", str(home / "command"))
+        self.assertEqual((home / "command").read_bytes(), whole.body)
+        text, query = b"", "?limit=2"
+        while query is not None:
+            part = self.export(query)
+            self.assertLessEqual(part.body.count(b"\n"), 3)
+            text += part.body
+            cursor = part.header("X-Next-Cursor")
+            query = cursor and "?limit=2&cursor=" + cursor
+        self.assertEqual(text, whole.body)
+        # Later entries are put behind it.
+        last = json.loads(whole.body.splitlines()[-1])["sequence"]
+        self.value("EXPORTED")
+        with open(home / "whole", "ab") as file:
+            file.write(self.export("?after=%d" % last).body)
+        self.assertEqual((home / "whole").read_bytes(), self.export().body)
+        self.assertEqual(verify("whole").returncode, 0)
+        (home / "whole").write_bytes(b"".join(self.export().body.splitlines(True)[:-2] + self.export().body.splitlines(True)[-1:]))
+        self.assertEqual(verify("whole").returncode, 1)
+        head = self.export(method="HEAD")
+        self.assertEqual((head.body, head.header("Content-Length")), (b"", str(len(self.export().body))))
+        self.assertEqual(self.export(method="POST", status=405).header("Allow"), "GET, HEAD, OPTIONS")
+        for query in ("?limit=0", "?limit=5001", "?limit=x", "?cursor=zz", "?after=x", "?after=-1", "?other=1", "?limit=1&limit=1"):
+            self.assertEqual(self.export(query, status=400).json()["code"], "validation_failed")
+
+    def test_a_chain_that_fits_into_no_answer(self):
+        coffer = self.fresh()
+        ask = coffer.client()
+        self.addCleanup(ask.close)
+        self.put("LONG", "v", ask)
+        for _ in range(5100):
+            self.value("LONG", ask)
+        admin = {"Authorization": "Bearer " + coffer.keys["adminKey"]}
+        path = "/admin/v1/tenants/default/audit/export"
+        first = ask("GET", path, headers=admin, key=None)
+        rest = ask("GET", path + "?cursor=" + first.header("X-Next-Cursor"), headers=admin, key=None)
+        self.assertLessEqual(first.body.count(b"\n"), 5001)
+        self.assertIsNone(rest.header("X-Next-Cursor"))
+        for served in (True, False):
+            if not served:
+                ask.close()
+                coffer.stop()
+            file = os.path.join(coffer.home, "chain-%s" % served)
+            self.assertRegex(coffer.command("audit", "export", "--dir", coffer.folder, "--to", file).stdout, "^51[0-9][0-9] entries\n$")
+            self.assertEqual(coffer.command("audit", "verify", "--dir", coffer.folder, "--file", file, check=False).returncode, 0)
+            text = pathlib.Path(file).read_bytes()
+            self.assertTrue(text.startswith(first.body + rest.body) if served else text.count(b"coffer-audit/1") == 1)
+
     def test_tampering_is_found(self):
         """T91 on a stopped store: change, drop and swap."""
         coffer = self.fresh()

@@ -56,6 +56,8 @@ class RootRotationTests(RootTestCase):
         page = self.mine.ask("GET", self.mine.path("").rstrip("/") + "?limit=1").json()
         keys = "/tenants/default/keys?limit=1"
         theirs = operator.raw("GET", keys).json()["cursor"]
+        export = "/tenants/default/audit/export?limit=1"
+        part = operator.raw("GET", export).header("X-Next-Cursor")
         shown = self.root("rotate").stdout
         new = self.key_id()
         self.assertNotEqual(new, old)
@@ -72,6 +74,9 @@ class RootRotationTests(RootTestCase):
         rest = self.mine.ask("GET", self.mine.path("").rstrip("/") + "?limit=1&cursor=" + page["cursor"])
         self.assertEqual((rest.status, rest.json()["data"][0]["secretId"]), (200, "t"))
         self.assertEqual(operator.raw("GET", keys + "&cursor=" + theirs).status, 200)
+        # An export begins anew: its first line names the key of its MACs.
+        refused = operator.raw("GET", export + "&cursor=" + part)
+        self.assertEqual((refused.status, refused.json()["details"]["issues"][0]["pointer"]), (400, "/query/cursor"))
         self.assertFalse(any(self.found(row[0]) for row in wrapped))
         self.assertEqual(json.loads(self.root("status", "--json").stdout)["wrapped"], [{"rootKeyId": new, "keks": len(wrapped)}])
         self.verify()
