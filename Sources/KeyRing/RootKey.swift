@@ -28,17 +28,32 @@ package struct RootKey: Sendable {
     try RootKey(id: RandomText.base62(count: 16), key: SecretBytes.generate(count: bytes))
   }
 
+  /// What a key check says of its store besides whose it is.
+  package enum KeyCheck: Sendable {
+    /// Every row of a KEK has a MAC.
+    case provenKEKs
+    /// From before schema 8, where none has.
+    case unprovenKEKs
+
+    var label: StaticString {
+      switch self {
+      case .provenKEKs: "coffer/key-check/v2"
+      case .unprovenKEKs: "coffer/key-check/v1"
+      }
+    }
+  }
+
   /// A value for the store that only this key makes for this store: HMAC over the store's id.
-  package func keyCheck(storeID: [UInt8]) throws(CipherError) -> [UInt8] {
+  package func keyCheck(storeID: [UInt8], _ kind: KeyCheck = .provenKEKs) throws(CipherError) -> [UInt8] {
     var message = LengthPrefixed()
-    message.append("coffer/key-check/v1")
+    message.append(kind.label)
     message.append(id)
     message.append(storeID)
     return try HMACSHA256.code(for: message.bytes, key: rowProof.key)
   }
 
-  package func verifies(keyCheck: [UInt8], storeID: [UInt8]) -> Bool {
-    guard let expected = try? self.keyCheck(storeID: storeID) else { return false }
+  package func verifies(keyCheck: [UInt8], storeID: [UInt8], _ kind: KeyCheck = .provenKEKs) -> Bool {
+    guard let expected = try? self.keyCheck(storeID: storeID, kind) else { return false }
     return constantTimeEqual(expected, keyCheck)
   }
 

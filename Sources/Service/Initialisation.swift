@@ -13,6 +13,8 @@ extension Service {
   struct Identity {
     let storeID: [UInt8]
     let defaultTenant: String
+    /// Rows of KEKs have MACs; false in a store from before schema 8 that nobody with the root key has written since.
+    let hasProvenKEKs: Bool
   }
 
   /// Reads who the store is and checks that `root` is its key. Writes nothing.
@@ -21,8 +23,9 @@ extension Service {
       (try store.record("store-id"), try store.record("key-check"), try store.record("default-tenant"))
     }
     guard let id = found.0, let check = found.1, let tenant = found.2 else { throw .notInitialised }
-    guard root.verifies(keyCheck: check, storeID: id) else { throw .wrongRootKey }
-    return Identity(storeID: id, defaultTenant: String(decoding: tenant, as: UTF8.self))
+    let isProven = root.verifies(keyCheck: check, storeID: id)
+    guard isProven || root.verifies(keyCheck: check, storeID: id, .unprovenKEKs) else { throw .wrongRootKey }
+    return Identity(storeID: id, defaultTenant: String(decoding: tenant, as: UTF8.self), hasProvenKEKs: isProven)
   }
 
   /// Fills an empty store: its identity, the default tenant with its first KEK, a first admin key and a

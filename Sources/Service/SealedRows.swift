@@ -61,6 +61,14 @@ extension TenantRow: RootSealedRow {
   }
 }
 
+/// The wrap authenticates itself, but not that it is the one that belongs here, nor that there is none.
+extension KEKRow: RootSealedRow {
+  var macMessage: MACMessage {
+    MACMessage("keks").text(tenant).unsigned(UInt64(version)).bytes(kekID).text(rootKeyID).bytes(wrapped).integer(createdAt)
+      .integer(wrapsReserved)
+  }
+}
+
 /// Nobody becomes `backend` by SQL.
 extension APIKeyRow: RootSealedRow {
   var macMessage: MACMessage {

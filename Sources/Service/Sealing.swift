@@ -13,14 +13,17 @@ extension Service {
     let owner = try vault.verifiedTenant(tenant, in: transaction)
     do {
       guard var kek = try transaction.kek(tenant: tenant, version: owner.activeKEKVersion) else { throw ServiceError.unreadable }
+      // Before anything is made of the row: what is not proven gets no new MAC.
+      var keys = try vault.keys(of: kek)
       if kek.wrapsReserved >= wrapLimit {
         kek = try addKEK(after: owner, .uses, by: .system(of: tenant), RequestOrigin(id: "kek-uses", address: ""), in: transaction)
+        keys = try vault.keys(of: kek)
       }
       if wrapCounter.needsReservation(tenant: tenant, version: kek.version, reserved: kek.wrapsReserved) {
         kek.wrapsReserved += Self.reservation
-        try transaction.update(kek)
+        try transaction.update(vault.signed(kek))
       }
-      return try vault.keys(of: kek)
+      return keys
     } catch { throw ServiceError(error) }
   }
 }
@@ -31,9 +34,10 @@ extension Vault {
     let root = try root
     do {
       let kek = try TenantKEK.generate(tenant: tenant, version: version)
-      return KEKRow(
-        tenant: tenant, version: version, kekID: kek.id, rootKeyID: root.id, wrapped: try kek.wrapped(by: root), createdAt: now,
-        wrapsReserved: 0)
+      return try signed(
+        KEKRow(
+          tenant: tenant, version: version, kekID: kek.id, rootKeyID: root.id, wrapped: try kek.wrapped(by: root), createdAt: now,
+          wrapsReserved: 0, mac: []))
     } catch { throw .internalFailure }
   }
 }

@@ -68,12 +68,15 @@ package final class Service: Sendable {
   let wrapLimit: Int64
 
   /// Checks that `root` is the key of this store before anything else happens.
+  ///
+  /// - Parameter waits: whether a store of an older form has its new one first; false where another process may still write.
   package init(
-    store: any Store, root: RootKey, wire: WireRing, options: Options, wrapLimit: Int64 = WrapLimit.rotation,
+    store: any Store, root: RootKey, wire: WireRing, options: Options, waits: Bool = true, wrapLimit: Int64 = WrapLimit.rotation,
     now: @escaping @Sendable () -> Int64
   ) throws(StartError) {
     let reader = try Self.reading { () throws(StoreError) in try store.makeReader() }
-    defaultTenant = try Self.identity(in: reader, root: root).defaultTenant
+    let identity = try Self.identity(in: reader, root: root)
+    defaultTenant = identity.defaultTenant
     self.store = store
     self.wire = wire
     self.options = options
@@ -82,6 +85,7 @@ package final class Service: Sendable {
     vault = Vault(root: root)
     limiter = RateLimiter(refuses: !options.isOpen)
     environmentDigests = options.environmentKeys.map(Authenticator.digest)
+    if !identity.hasProvenKEKs { try proveKEKs(with: root, waits: waits) }
   }
 
   /// Of the calling thread: what libcrypto keeps of the keys it worked with last.

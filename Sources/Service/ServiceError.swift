@@ -106,7 +106,7 @@ package enum Obstacle: Sendable, Equatable {
     case .rootKeyNotMoved(let path):
       "\(path) holds the root key in use: put it where the root key is read from, and remove that file first."
     case .kekDoesNotOpen(let tenant, let version):
-      "KEK version \(version) of \(tenant) does not open under the root key; nothing was changed. `coffer verify` tells what is damaged."
+      "KEK version \(version) of \(tenant) does not open under the root key, or its row was changed; nothing was changed. `coffer verify` tells what is damaged."
     case .brokenChain(let tenant, let sequence):
       "Entry \(sequence) of the audit chain of \(tenant) does not fit; nothing was changed. Look into it first; --accept-broken-audit goes on and records it."
     case .keyFile(let message): message

@@ -11,18 +11,26 @@ extension Desk {
 
   /// Every tenant in order of id, deleted ones among them: their chains stay.
   package func eachTenantEver(_ body: (TenantRow) throws(ServiceError) -> Void) throws(ServiceError) {
-    var after = ""
-    while true {
-      let rows = try tenants(after: after, limit: 100)
-      for row in rows { try body(row) }
-      guard rows.count == 100, let last = rows.last else { return }
-      after = last.id
-    }
+    try reader.eachTenantEver(body)
   }
 
   /// Every tenant that was not deleted, in order of id.
   func eachTenant(_ body: (TenantRow) throws(ServiceError) -> Void) throws(ServiceError) {
     try eachTenantEver { row throws(ServiceError) in if !row.isDeleted { try body(row) } }
+  }
+}
+
+extension StoreReading {
+  /// As `Desk.eachTenantEver`.
+  func eachTenantEver(_ body: (TenantRow) throws(ServiceError) -> Void) throws(ServiceError) {
+    var after = ""
+    while true {
+      let rows: [TenantRow]
+      do { rows = try tenants(after: after, limit: 100) } catch { throw ServiceError(error) }
+      for row in rows { try body(row) }
+      guard rows.count == 100, let last = rows.last else { return }
+      after = last.id
+    }
   }
 }
 

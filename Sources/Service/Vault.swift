@@ -6,9 +6,9 @@ internal import Threads
 
 /// The keys of the store: the root key, and the tenant keys that were needed so far.
 ///
-/// A KEK version never changes, so an opened one stays valid for the life of the process, or of its tenant. A vault that was sealed
-/// has neither: nothing opens and nothing is signed until it gets the root key again. It still tells whether rows of tenants, keys
-/// and the structure are ours, and where lists of them go on.
+/// A KEK version never changes, so an opened one stays valid until the root key changes, or for the life of its tenant. A vault that was
+/// sealed has neither: nothing opens and nothing is signed until it gets the root key again. It still tells whether rows of tenants,
+/// keys and the structure are ours, and where lists of them go on.
 package final class Vault: Sendable {
   private struct Slot: Hashable {
     let tenant: String
@@ -20,6 +20,12 @@ package final class Vault: Sendable {
     let settings: TenantSettings
 
     init(_ row: TenantRow, _ settings: TenantSettings) { (self.row, self.settings) = (row, settings) }
+  }
+
+  /// The keys with their row as it was when its MAC was checked: the same row needs no second check.
+  private struct OpenedKEK {
+    let row: KEKRow
+    let keys: TenantKeys
   }
 
   private struct Roots {
@@ -37,7 +43,7 @@ package final class Vault: Sendable {
   private let retiredCursorKeys = Locked<[CursorKey]>([])
   /// Tenants as they were when the MAC of their row was checked: the same row needs no second check.
   private let verified = Locked<[String: CheckedTenant]>([:])
-  private let opened = Locked<[Slot: TenantKeys]>([:])
+  private let opened = Locked<[Slot: OpenedKEK]>([:])
   /// Deleted by this process. Another thread may still read them in its snapshot: nothing of theirs is kept again.
   private let forgotten = Locked<Set<String>>([])
   /// Disabled by this process, for the same reason.
@@ -69,6 +75,7 @@ package final class Vault: Sendable {
   func use(_ roots: RootKeys) {
     known.withLock { $0 = Roots(roots) }
     verified.withLock { $0 = [:] }
+    opened.withLock { $0 = [:] }
   }
 
   /// Drops the root key and every tenant key. Each is erased with its last use; what a thread remembers goes at its next pass.
@@ -95,22 +102,23 @@ package final class Vault: Sendable {
 
   /// The keys of one KEK version, unwrapped on first use.
   func keys(tenant: String, version: UInt32, in store: any StoreReading) throws(ServiceError) -> TenantKeys {
-    if !store.isTransaction, let kept = opened.withLock({ $0[Slot(tenant: tenant, version: version)] }) { return kept }
+    if !store.isTransaction, let kept = opened.withLock({ $0[Slot(tenant: tenant, version: version)] }) { return kept.keys }
     let row: KEKRow?
     do { row = try store.kek(tenant: tenant, version: version) } catch { throw ServiceError(error) }
     guard let row else { throw .unreadable }
     return try keys(of: row)
   }
 
-  /// The same of a row that was read already.
+  /// The same of a row that was read already, after its MAC was checked.
   func keys(of row: KEKRow) throws(ServiceError) -> TenantKeys {
     let slot = Slot(tenant: row.tenant, version: row.version)
+    let kept = opened.withLock { $0[slot] }
+    if let kept, kept.row == row { return kept.keys }
+    guard !row.isDisabled, !disabled.withLock({ $0.contains(slot) }), try verify(row) else { throw .unreadable }
     // Of a transaction that came to nothing, keys may be left whose version was made again since, with another key.
-    if let kept = opened.withLock({ $0[slot] }), kept.kekID == row.kekID { return kept }
-    guard !row.isDisabled, !disabled.withLock({ $0.contains(slot) }) else { throw .unreadable }
-    let keys = try unwrap(row)
+    let keys = if let kept, kept.keys.kekID == row.kekID { kept.keys } else { try unwrap(row) }
     forgotten.withLock { forgotten in
-      if !forgotten.contains(row.tenant) { opened.withLock { $0[slot] = keys } }
+      if !forgotten.contains(row.tenant) { opened.withLock { $0[slot] = OpenedKEK(row: row, keys: keys) } }
     }
     // Disabled or sealed meanwhile: it may have been kept again.
     if isSealed || disabled.withLock({ $0.contains(slot) }) { opened.withLock { $0[slot] = nil } }

@@ -80,7 +80,12 @@ package final class Verification {
     while true {
       let keks = try stored { () throws(StoreError) in try reader.keks(tenant: id, after: newest, limit: Self.page) }
       for kek in keks {
-        if try !isSound(kek, of: tenant, &rows) { report.add(.doesNotOpen, "keks/\(kek.version)", tenant: id) }
+        let place = "keks/\(kek.version)"
+        if try !service.vault.verify(kek) {
+          report.add(.changed, place, tenant: id)
+        } else if try !isSound(kek, of: tenant, &rows) {
+          report.add(.doesNotOpen, place, tenant: id)
+        }
         newest = kek.version
       }
       if keks.count < Self.page { break }

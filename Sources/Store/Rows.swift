@@ -30,9 +30,12 @@ package struct KEKRow: Sendable, Equatable {
   package var createdAt: Int64
   /// Wraps reserved so far: a block is reserved before it is used, so a crash skips and never repeats.
   package var wrapsReserved: Int64
+  package var mac: [UInt8]
   package var isDisabled: Bool { wrapped.isEmpty }
-  package init(tenant: String, version: UInt32, kekID: [UInt8], rootKeyID: String, wrapped: [UInt8], createdAt: Int64, wrapsReserved: Int64)
-  {
+  package init(
+    tenant: String, version: UInt32, kekID: [UInt8], rootKeyID: String, wrapped: [UInt8], createdAt: Int64, wrapsReserved: Int64,
+    mac: [UInt8]
+  ) {
     self.tenant = tenant
     self.version = version
     self.kekID = kekID
@@ -40,6 +43,7 @@ package struct KEKRow: Sendable, Equatable {
     self.wrapped = wrapped
     self.createdAt = createdAt
     self.wrapsReserved = wrapsReserved
+    self.mac = mac
   }
 }
 

@@ -29,7 +29,7 @@ class SQLiteReading: StoreReading {
   func kek(tenant: String, version: UInt32) throws(StoreError) -> KEKRow? {
     try connection.prepare(
       """
-      SELECT tenant, version, kek_id, root_key_id, wrapped, created_at, wraps_reserved FROM keks WHERE tenant = ?1 AND version = ?2
+      SELECT tenant, version, kek_id, root_key_id, wrapped, created_at, wraps_reserved, mac FROM keks WHERE tenant = ?1 AND version = ?2
       """
     ).first([.text(tenant), .integer(Int64(version))], read: KEKRow.init)
   }
@@ -37,7 +37,7 @@ class SQLiteReading: StoreReading {
   func keks(tenant: String, after version: UInt32, limit: Int) throws(StoreError) -> [KEKRow] {
     try connection.prepare(
       """
-      SELECT tenant, version, kek_id, root_key_id, wrapped, created_at, wraps_reserved FROM keks WHERE tenant = ?1 AND version > ?2
+      SELECT tenant, version, kek_id, root_key_id, wrapped, created_at, wraps_reserved, mac FROM keks WHERE tenant = ?1 AND version > ?2
       ORDER BY version LIMIT ?3
       """
     ).all([.text(tenant), .integer(Int64(version)), .integer(Int64(limit))], read: KEKRow.init)
@@ -201,7 +201,7 @@ extension KEKRow {
   fileprivate init(_ row: SQLiteStatement.Row) {
     self.init(
       tenant: row.text(0), version: row.unsigned32(1), kekID: row.blob(2), rootKeyID: row.text(3), wrapped: row.blob(4),
-      createdAt: row.integer(5), wrapsReserved: row.integer(6))
+      createdAt: row.integer(5), wrapsReserved: row.integer(6), mac: row.blob(7))
   }
 }
 

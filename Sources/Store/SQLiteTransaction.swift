@@ -101,20 +101,25 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
   func insert(_ row: KEKRow) throws(StoreError) {
     try connection.prepare(
       """
-      INSERT INTO keks (tenant, version, kek_id, root_key_id, wrapped, created_at, wraps_reserved) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+      INSERT INTO keks (tenant, version, kek_id, root_key_id, wrapped, created_at, wraps_reserved, mac)
+      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
       """
     ).run(
       [
         .text(row.tenant), .integer(Int64(row.version)), .blob(row.kekID), .text(row.rootKeyID), .blob(row.wrapped),
-        .integer(row.createdAt),
-        .integer(row.wrapsReserved),
+        .integer(row.createdAt), .integer(row.wrapsReserved), .blob(row.mac),
       ])
   }
 
   func update(_ row: KEKRow) throws(StoreError) {
     keks[KEKSlot(tenant: row.tenant, version: row.version)] = nil
-    try connection.prepare("UPDATE keks SET root_key_id = ?3, wrapped = ?4, wraps_reserved = ?5 WHERE tenant = ?1 AND version = ?2")
-      .run([.text(row.tenant), .integer(Int64(row.version)), .text(row.rootKeyID), .blob(row.wrapped), .integer(row.wrapsReserved)])
+    try connection.prepare(
+      "UPDATE keks SET root_key_id = ?3, wrapped = ?4, wraps_reserved = ?5, mac = ?6 WHERE tenant = ?1 AND version = ?2"
+    ).run(
+      [
+        .text(row.tenant), .integer(Int64(row.version)), .text(row.rootKeyID), .blob(row.wrapped), .integer(row.wrapsReserved),
+        .blob(row.mac),
+      ])
     try requireChange()
   }
 

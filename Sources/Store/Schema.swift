@@ -19,6 +19,7 @@ enum Schema {
   static let steps: [Step] = [
     Step(foundation), Step(scopedDialect), Step(newestVersionsLast), Step(canaries),
     Step(auditRuns) { (connection) throws(StoreError) in try connection.makeAuditRuns() }, Step(proofs), Step(fieldsByVersion),
+    Step(provenKEKs),
   ]
 
   /// Step 1.

@@ -297,4 +297,9 @@ extension Schema {
     FROM scoped_secrets s LEFT JOIN fields h
       ON h.tenant = s.tenant AND h.incarnation = s.incarnation AND h.field_key = '' AND h.version = 0;
     """
+
+  /// Step 8: rows of KEKs get a MAC. Only who has the root key can make them: until then they have none, and open nothing.
+  static let provenKEKs: StaticString = """
+    ALTER TABLE keks ADD COLUMN mac BLOB NOT NULL DEFAULT x'';
+    """
 }

@@ -115,7 +115,9 @@ struct Server {
     let files = configuration.rootKeyFiles
     let root = try Service.rootKey(of: store, usual: usual, files)
     if root.id != usual.id, !configuration.managesRootKeyFile { log.write(.warning(.rootKeyNotMoved(path: files.next))) }
-    return try Service(store: store, root: root, wire: try configuration.wireRing, options: options(source), now: Clock.milliseconds)
+    return try Service(
+      store: store, root: root, wire: try configuration.wireRing, options: options(source), waits: !successor.isSuccessor,
+      now: Clock.milliseconds)
   }
 
   private func options(_ source: RootKeySource) -> Service.Options {

@@ -16,8 +16,9 @@ import Testing
 
   @Test(arguments: Baselines.schemas) func everySecretReadsBack(_ schema: Int) throws {
     let expected = try Baselines.expected(schema: schema)
-    let (store, service) = try opened(schema, wire: expected["wireSecret"].text)
+    let store = try store(schema)
     defer { store.close() }
+    let service = try service(schema, store, wire: expected["wireSecret"].text)
     let report = try Verification(service).run()
     #expect(report.findings == [])
     #expect(report.auditEntries == expected["auditEntries"].integer)
@@ -34,14 +35,41 @@ import Testing
     #expect(lost == [])
   }
 
-  private func opened(_ schema: Int, wire: String) throws -> (SQLiteStore, Service) {
+  /// Before schema 8 rows of KEKs had no MAC: the first who has the root key makes them, and nobody later. The KEKs stay.
+  @Test(arguments: Baselines.schemas.filter { $0 < 8 }) func rowsOfKEKsGetTheirMACsOnce(_ schema: Int) throws {
+    let store = try store(schema)
+    defer { store.close() }
+    let reader = try store.makeReader()
+    let tenant = try #require(try reader.tenants(after: "", limit: 1).first).id
+    let before = try #require(try reader.kek(tenant: tenant, version: 1))
+    #expect(before.mac == [])
+    #expect(try Verification(service(schema, store)).run().findings == [])
+    reader.refresh(.everything)
+    var after = try #require(try reader.kek(tenant: tenant, version: 1))
+    #expect(after.mac.count == 32)
+    after.mac = []
+    #expect(after == before)
+    let done = Waiter<Void>()
+    store.write({ [after] in try $0.update(after) }) { done.give($0) }
+    try done.take()
+    let findings = try Verification(service(schema, store)).run().findings
+    #expect(findings.first.map { "\($0.place) \($0.problem.rawValue)" } == "keks/1 changed")
+    reader.refresh(.everything)
+    #expect(try reader.kek(tenant: tenant, version: 1) == after)
+  }
+
+  /// Brought to this program's schema, by nobody who has the root key.
+  private func store(_ schema: Int) throws -> SQLiteStore {
     let path = directory.path + "/store"
     #expect(unsafe mkdir(path, 0o700) == 0)
     try write(try Baselines.file("coffer.db", schema: schema), to: path + "/coffer.db")
+    return try SQLiteStore(directory: path)
+  }
+
+  private func service(_ schema: Int, _ store: SQLiteStore, wire: String = "w") throws -> Service {
     let root = try RootKey(text: SecretBytes(copying: try Baselines.file("root.key", schema: schema)))
-    let store = try SQLiteStore(directory: path)
     let ring = WireRing(primary: SecretBytes(copying: Array(wire.utf8)))
-    return (store, try Service(store: store, root: root, wire: ring, options: Service.Options(), now: { 1_795_478_400_000 }))
+    return try Service(store: store, root: root, wire: ring, options: Service.Options(), now: { 1_795_478_400_000 })
   }
 
   private func text(_ secret: SecretBytes) -> [UInt8] { secret.withBytes { unsafe $0.withUnsafeBytes { unsafe Array($0) } } }

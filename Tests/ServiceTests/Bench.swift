@@ -40,14 +40,14 @@ final class Bench {
   var tenant: String { service.defaultTenant }
   var principal: Principal { Principal(tenant: tenant, actor: .environment, keyID: "", level: .backend) }
 
-  func put(_ name: String, _ value: String) throws { _ = try beginPut(name, value).take() }
+  func put(_ name: String, _ value: String, by service: Service? = nil) throws { _ = try beginPut(name, value, by: service).take() }
 
   /// Queues it; the result comes later.
-  func beginPut(_ name: String, _ value: String) throws -> Waiter<SecretSummary> {
+  func beginPut(_ name: String, _ value: String, by service: Service? = nil) throws -> Waiter<SecretSummary> {
     let done = Waiter<SecretSummary>()
     let change = SecretChange(
       name: try #require(SecretName(Array(name.utf8))), value: SecretBytes(copying: Array(value.utf8)), description: .keep)
-    service.put(change, ifMatch: nil, for: principal, requestID: "r") { done.give($0.mapError { $0 }) }
+    (service ?? self.service).put(change, ifMatch: nil, for: principal, requestID: "r") { done.give($0.mapError { $0 }) }
     return done
   }
 
@@ -76,6 +76,16 @@ final class Bench {
     let done = Waiter<APIKeyRow>()
     service.revokeKey(id, by: principal, requestID: "r") { done.give($0.mapError { $0 }) }
     _ = try done.take()
+  }
+
+  func rotateKEK(_ service: Service) throws -> KEKView {
+    let done = Waiter<KEKView>()
+    service.structure(of: tenant, by: .localOperator(tenant: tenant), RequestOrigin(id: "r", address: "")) {
+      try $0.rotateKEK()
+    } completion: {
+      done.give($0.mapError { $0 })
+    }
+    return try done.take()
   }
 
   func backUp(to name: String, replaces: Bool = false) throws -> BackupReport {

@@ -17,16 +17,6 @@ import Testing
     try bench.patch(["misc_settings_diff": ["x": 1]])
   }
 
-  private func rotate(_ service: Service) throws -> KEKView {
-    let done = Waiter<KEKView>()
-    service.structure(of: bench.tenant, by: .localOperator(tenant: bench.tenant), RequestOrigin(id: "r", address: "")) {
-      try $0.rotateKEK()
-    } completion: {
-      done.give($0.mapError { $0 })
-    }
-    return try done.take()
-  }
-
   private func rows() throws -> [UInt32: Int64] { try bench.service.kekUse(tenant: bench.tenant).rows }
 
   private func disable(_ kek: KEKView, _ service: Service) throws(ServiceError) {
@@ -49,7 +39,7 @@ import Testing
     let before = try rows()
     #expect(before.keys.sorted() == [1])
     #expect(try Rewrapper(bench.service) { _ in true }.run() == Rewrapper.Outcome())
-    #expect(try rotate(bench.service).version == 2)
+    #expect(try bench.rotateKEK(bench.service).version == 2)
     var paced = 0
     let outcome = try Rewrapper(bench.service) { rows in
       paced += rows
@@ -63,7 +53,7 @@ import Testing
   }
 
   @Test func aWalkThatIsEndedGoesOnWhereItWas() throws {
-    _ = try rotate(bench.service)
+    _ = try bench.rotateKEK(bench.service)
     #expect(try Rewrapper(bench.service) { _ in false }.run() == nil)
     let left = try rows()[1]
     #expect(left != nil)
@@ -81,7 +71,7 @@ import Testing
     }
     let all = try #require(try rows()[1])
     let first = try #require(try Desk(bench.service).keks(tenant: tenant).first)
-    _ = try rotate(bench.service)
+    _ = try bench.rotateKEK(bench.service)
     #expect(try Rewrapper(bench.service) { _ in true }.run() == Rewrapper.Outcome(rows: Int(all) - 1, unreadable: 1))
     #expect(try rows() == [1: 1, 2: all - 1])
     #expect(refusal(of: first, bench.service) == .kekInUse(rows: 1))
@@ -90,7 +80,7 @@ import Testing
   @Test func aVersionEndsOnceNothingMayNeedIt() throws {
     let first = try #require(try Desk(bench.service).keks(tenant: bench.tenant).first)
     #expect(refusal(of: first, bench.service) == .kekActive)
-    let second = try rotate(bench.service)
+    let second = try bench.rotateKEK(bench.service)
     _ = try Rewrapper(bench.service) { _ in true }.run()
     #expect(refusal(of: first, bench.service) == .dataKeysLive(until: "2026-11-24T00:15:00.000Z"))
     // A quarter of an hour later, by a clock that says so.
@@ -102,7 +92,7 @@ import Testing
     #expect(try Desk(later).keks(tenant: bench.tenant).map(\.state) == [.disabled, .active])
     #expect(refusal(of: second, later) == .kekActive)
     #expect(try Verification(later).run().findings == [])
-    #expect(try rotate(later).version == 3)
+    #expect(try bench.rotateKEK(later).version == 3)
     #expect(try Rewrapper(later) { _ in true }.run()?.unreadable == 0)
   }
 

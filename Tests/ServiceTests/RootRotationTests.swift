@@ -88,7 +88,7 @@ import Testing
     )
     .wrapped(by: new)
     for (wrapped, places) in [
-      (before.wrapped, ["keks/1"]), (stranger, ["documents/settings/current", "secrets/A", "secrets/B", "secrets/C"]),
+      (before.wrapped, ["keks/1"]), (stranger, ["keks/1", "documents/settings/current", "secrets/A", "secrets/B", "secrets/C"]),
     ] {
       try bench.tamper { store in
         var row = good
@@ -131,14 +131,17 @@ import Testing
     #expect(try Desk(service).verifyAudit(tenant: bench.tenant).firstBad == bad)
   }
 
-  @Test func aKEKThatDoesNotOpenStandsInTheWay() throws {
+  @Test func aKEKThatDoesNotOpenOrIsNotProvenStandsInTheWay() throws {
     let row = try #require(try bench.store.makeReader().kek(tenant: bench.tenant, version: 1))
-    try bench.tamper { store in
-      var row = row
-      row.wrapped[20] ^= 1
-      try store.update(row)
+    let changes: [@Sendable (inout KEKRow) -> Void] = [{ $0.wrapped[20] ^= 1 }, { $0.wrapsReserved = 0 }, { $0.mac = [] }]
+    for change in changes {
+      try bench.tamper { store in
+        var row = row
+        change(&row)
+        try store.update(row)
+      }
+      #expect(refusal { () throws(ServiceError) in _ = try rotate() } == .kekDoesNotOpen(tenant: bench.tenant, version: 1))
     }
-    #expect(refusal { () throws(ServiceError) in _ = try rotate() } == .kekDoesNotOpen(tenant: bench.tenant, version: 1))
     try bench.tamper { try $0.update(row) }
     #expect(try Verification(service).run().findings == [])
     #expect(try rotate().proof.isGood)
@@ -164,6 +167,18 @@ import Testing
     #expect(isGood())
     for _ in 0..<100 where isGood() { usleep(50_000) }
     #expect(!isGood())
+  }
+
+  /// Nor is the row of a KEK that was open under the old key.
+  @Test func anOldRowOfAKEKIsNotBelievedOnceReadersAreGone() throws {
+    try bench.put("A", "newer", by: service)
+    let old = try #require(try bench.store.makeReader().kek(tenant: bench.tenant, version: 1))
+    _ = try service.rotateRoot(acceptsBrokenAudit: false, settling: 200, by: principal, requestID: "r")
+    try bench.tamper { try $0.update(old) }
+    func seals() -> Bool { (try? bench.put("A", "newest", by: service)) != nil }
+    for _ in 0..<100 where seals() { usleep(50_000) }
+    #expect(!seals())
+    #expect(try Verification(service).run().findings.map(\.place).contains("keks/1"))
   }
 
   /// The process ended at each point of the change: the next one finds a key that fits.

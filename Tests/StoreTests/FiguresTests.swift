@@ -26,7 +26,7 @@ import Testing
         try transaction.insert(TenantRow(id: tenant, name: tenant, createdAt: 1, activeKEKVersion: 2, mac: []))
         for (version, time) in [(UInt32(1), Int64(1)), (2, made)] {
           try transaction.insert(
-            KEKRow(tenant: tenant, version: version, kekID: [], rootKeyID: "", wrapped: [], createdAt: time, wrapsReserved: 0))
+            KEKRow(tenant: tenant, version: version, kekID: [], rootKeyID: "", wrapped: [], createdAt: time, wrapsReserved: 0, mac: []))
         }
       }
       for (id, expires, revoked) in keys {
@@ -46,7 +46,8 @@ import Testing
     let (one, two, three) = (audit("a", 1), audit("a", 2), audit("a", 3))
     try store.perform { transaction in
       try transaction.insert(TenantRow(id: "a", name: "a", createdAt: 1, activeKEKVersion: 1, mac: []))
-      try transaction.insert(KEKRow(tenant: "a", version: 1, kekID: [], rootKeyID: "", wrapped: [], createdAt: 1, wrapsReserved: 0))
+      try transaction.insert(
+        KEKRow(tenant: "a", version: 1, kekID: [], rootKeyID: "", wrapped: [], createdAt: 1, wrapsReserved: 0, mac: []))
       try transaction.append(one)
       try transaction.append(two)
     }

@@ -186,7 +186,7 @@ import Threads
     let store = try open()
     defer { store.close() }
     var tenant = TenantRow(id: "t1", name: "one", createdAt: 1, activeKEKVersion: 1, settings: "{}", mac: [1])
-    var key = KEKRow(tenant: "t1", version: 1, kekID: [1], rootKeyID: "r", wrapped: [2], createdAt: 1, wrapsReserved: 0)
+    var key = KEKRow(tenant: "t1", version: 1, kekID: [1], rootKeyID: "r", wrapped: [2], createdAt: 1, wrapsReserved: 0, mac: [])
     let first = key
     try store.perform { try $0.insert(first) }
     tenant.activeKEKVersion = 2

@@ -39,7 +39,7 @@ import Threads
         try transaction.insert(
           KEKRow(
             tenant: tenant.id, version: 1, kekID: [5], rootKeyID: "r", wrapped: tenant.id == "t1" ? wrapped : [6], createdAt: 1,
-            wrapsReserved: 0))
+            wrapsReserved: 0, mac: []))
         try transaction.insert(
           APIKeyRow(
             id: "key-of-" + tenant.id, tenant: tenant.id, kind: "session", role: "backend", name: "n", digest: [1], createdAt: 1,
@@ -96,7 +96,7 @@ import Threads
   @Test func rowsComeBackAsTheyWent() throws {
     let store = try open()
     defer { store.close() }
-    let kek = KEKRow(tenant: "t1", version: 1, kekID: [5], rootKeyID: "r", wrapped: [6], createdAt: 1, wrapsReserved: 9)
+    let kek = KEKRow(tenant: "t1", version: 1, kekID: [5], rootKeyID: "r", wrapped: [6], createdAt: 1, wrapsReserved: 9, mac: [8])
     let key = APIKeyRow(
       id: "k1", tenant: "t1", kind: "session", role: "backend", name: "n", digest: [1, 2], createdAt: 1, expiresAt: nil, revokedAt: 5,
       mac: [7])
@@ -153,7 +153,7 @@ import Threads
       }
       for version in [3, 1, 2] as [UInt32] {
         try transaction.insert(
-          KEKRow(tenant: "t1", version: version, kekID: [1], rootKeyID: "r", wrapped: [], createdAt: 1, wrapsReserved: 0))
+          KEKRow(tenant: "t1", version: version, kekID: [1], rootKeyID: "r", wrapped: [], createdAt: 1, wrapsReserved: 0, mac: []))
       }
     }
     let reader = try store.makeReader()

@@ -45,12 +45,16 @@ extension Service {
 
   private func prove(_ tenant: String, _ roots: RootKeys, _ reader: any StoreReader, _ proof: inout RootProof) throws {
     let limit = Self.samples
-    for kek in try reader.allKEKs(of: tenant) where !kek.isDisabled {
+    for kek in try reader.allKEKs(of: tenant) {
+      if kek.isDisabled {
+        prove([kek], "keks/\(kek.version)")
+        continue
+      }
       proof.keks += 1
       let keys = roots.key(kek.rootKeyID).flatMap { root in
         try? TenantKeys(unwrapping: kek.wrapped, tenant: tenant, kekID: kek.kekID, version: kek.version, root: root)
       }
-      proof.check("\(tenant)/keks/\(kek.version)") { keys != nil }
+      proof.check("\(tenant)/keks/\(kek.version)") { try keys != nil && roots.verify(rowMAC: kek.mac, of: kek.macMessage) }
       if let keys { Self.prove(try reader.samples(tenant: tenant, kekVersion: kek.version, limit: limit), keys, &proof) }
     }
     func prove(_ rows: [some RootSealedRow], _ table: String) {

@@ -53,11 +53,17 @@ struct RootRewrapping {
   }
 
   private mutating func rewrapKEKs(of tenant: String) throws {
-    for var row in try transaction.allKEKs(of: tenant) where !row.isDisabled {
+    for var row in try transaction.allKEKs(of: tenant) {
+      if row.isDisabled {
+        try sign(row) { row, store throws(StoreError) in try store.update(row) }
+        continue
+      }
       do throws(CipherError) {
+        guard try before.verify(rowMAC: row.mac, of: row.macMessage) else { throw .authenticationFailed }
         row.wrapped = try TenantKEK.rewrap(row.wrapped, tenant: tenant, id: row.kekID, version: row.version, from: old, to: new)
+        row.rootKeyID = new.id
+        row.mac = try new.rowMAC(row.macMessage)
       } catch { throw ServiceError.obstructed(.kekDoesNotOpen(tenant: tenant, version: row.version)) }
-      row.rootKeyID = new.id
       try transaction.update(row)
       counts.keks += 1
     }

@@ -29,19 +29,20 @@ extension Service {
       store.erase(
         { transaction in
           let owner = try vault.verifiedTenant(tenant, in: transaction)
-          guard var row = try transaction.kek(tenant: tenant, version: version), TenantKEK.name(of: row.kekID) == name else {
+          guard let found = try transaction.kek(tenant: tenant, version: version), TenantKEK.name(of: found.kekID) == name else {
             throw ServiceError.notFound
           }
+          var row = try vault.verified(found)
           if row.isDisabled { return }
           guard version < active, version != owner.activeKEKVersion else { throw ServiceError.obstructed(.kekActive) }
           if let count = rows[version] { throw ServiceError.obstructed(.kekInUse(rows: count)) }
-          let successor = try transaction.kek(tenant: tenant, version: version + 1)
+          let successor = try transaction.kek(tenant: tenant, version: version + 1).map { try vault.verified($0) }
           let life = try vault.settings(of: tenant, in: transaction).dataKeyTtlSeconds * 1000
           if let end = successor.map({ $0.createdAt + life }), end > self.now() {
             throw ServiceError.obstructed(.dataKeysLive(until: UTCTime(unixMicroseconds: end * 1000).text))
           }
           row.wrapped = []
-          try transaction.update(row)
+          try transaction.update(vault.signed(row))
           let event = AuditEvent("kek.disabled", subject: name, details: "{\"kekVersion\":\(version)}")
           try self.record(event, by: principal.acting(in: tenant), requestID: origin.id, in: transaction)
         }, completion: { result in done(result.map(\.isErased).mapError(ServiceError.init)) })

@@ -54,7 +54,9 @@ extension Desk {
   /// Every version, oldest first.
   package func keks(tenant: String) throws(ServiceError) -> [KEKView] {
     let owner = try service.vault.verifiedTenant(tenant, in: reader)
-    return try reader.allKEKs(of: tenant).map { KEKView($0, active: owner.activeKEKVersion) }
+    let vault = service.vault
+    return try reader.allKEKs(of: tenant)
+      .map { row throws(ServiceError) in KEKView(try vault.verified(row), active: owner.activeKEKVersion) }
   }
 }
 
