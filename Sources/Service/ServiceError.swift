@@ -78,8 +78,8 @@ package enum Obstacle: Sendable, Equatable {
   /// The environment gives the wire key, under this variable.
   case wireKeyOfEnvironment(String)
   case wireKeyInUse, noWireKey
-  /// Of a tenant's key encryption key: it seals; so many rows are under it; data keys that it wrapped may still be stored.
-  case kekActive, kekInUse(rows: Int64), dataKeysLive(until: String)
+  /// Of a tenant's key encryption key: it seals; so many rows are under it.
+  case kekActive, kekInUse(rows: Int64)
   /// Of the root key: a change of it or a restart is under way; what the host gives is another; a backup runs; its files are not known here; the key in use still
   /// waits in that file for its place.
   case rootKeyHeld, otherRootKey, backupRuns, rootKeyUnmanaged, rootKeyNotMoved(String)
@@ -98,7 +98,6 @@ package enum Obstacle: Sendable, Equatable {
     case .wireKeyInUse: "That key seals; rotate it first."
     case .kekActive: "That version seals; rotate first."
     case .kekInUse(let rows): "\(rows) rows are still under that version; the re-wrap is under way."
-    case .dataKeysLive(let end): "Data keys that were minted under that version may be stored until \(end)."
     case .rootKeyHeld: "A change of the root key or a restart is under way; try again."
     case .otherRootKey: "The root key on this host is not the one of this store; nothing was changed."
     case .backupRuns: "A backup runs; try again when it is done."

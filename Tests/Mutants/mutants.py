@@ -41,8 +41,6 @@ TABLE = [
     Mutant("a lock that is refused is closed twice", "Store/StoreLock.swift",
            "      close(descriptor)\n      throw code", "      self.descriptor = descriptor\n      close(descriptor)\n      throw code",
            unit="StoreDirectoryTests/aRefusedLockClosesNothingOfOthers"),
-    Mutant("a version is disabled while its data keys may be stored", "Service/TenantKeys/KEKDisabling.swift",
-           "end > self.now() {", "end < 0 {", unit="RewrappingTests/aVersionEndsOnceNothingMayNeedIt"),
     Mutant("the key of a disabled version stays", "Service/TenantKeys/KEKDisabling.swift",
            "row.wrapped = []", "row.wrapped += []", unit="RewrappingTests/aVersionEndsOnceNothingMayNeedIt"),
     Mutant("a re-wrap keeps the MAC of the older version", "Service/TenantKeys/RewrappedRows.swift",

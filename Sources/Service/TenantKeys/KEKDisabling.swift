@@ -16,8 +16,8 @@ extension Service {
   /// Destroys the key of a version that nothing needs any more; wrapped data keys of that version open no longer. Blocks its
   /// thread. Doing it again is no error.
   ///
-  /// Refused while the version seals, while rows are under it, and while a data key that it wrapped may still be stored. Rows
-  /// only ever leave an older version, so a count of zero stays true.
+  /// Refused while the version seals and while rows are under it. Rows only ever leave an older version, so a count of zero stays
+  /// true. A data key that was minted under it and never stored is good for nothing then: its envelope is refused, and another is minted.
   ///
   /// - Returns: whether the wrapped key has left the store's files too.
   package func disableKEK(
@@ -36,11 +36,6 @@ extension Service {
           if row.isDisabled { return }
           guard version < active, version != owner.activeKEKVersion else { throw ServiceError.obstructed(.kekActive) }
           if let count = rows[version] { throw ServiceError.obstructed(.kekInUse(rows: count)) }
-          let successor = try transaction.kek(tenant: tenant, version: version + 1).map { try vault.verified($0) }
-          let life = try vault.settings(of: tenant, in: transaction).dataKeyTtlSeconds * 1000
-          if let end = successor.map({ $0.createdAt + life }), end > self.now() {
-            throw ServiceError.obstructed(.dataKeysLive(until: UTCTime(unixMicroseconds: end * 1000).text))
-          }
           row.wrapped = []
           try transaction.update(vault.signed(row))
           let event = AuditEvent("kek.disabled", subject: name, details: "{\"kekVersion\":\(version)}")
