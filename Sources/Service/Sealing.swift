@@ -12,18 +12,18 @@ extension Service {
   func sealingKeys(tenant: String, in transaction: any StoreTransaction) throws(ServiceError) -> TenantKeys {
     let owner = try vault.verifiedTenant(tenant, in: transaction)
     do {
-      guard var kek = try transaction.kek(tenant: tenant, version: owner.activeKEKVersion) else { throw ServiceError.unreadable }
       // Before anything is made of the row: what is not proven gets no new MAC.
-      var keys = try vault.keys(of: kek)
-      if kek.wrapsReserved >= wrapLimit {
-        kek = try addKEK(after: owner, .uses, by: .system(of: tenant), RequestOrigin(id: "kek-uses", address: ""), in: transaction)
-        keys = try vault.keys(of: kek)
+      var kek = try vault.opened(tenant: tenant, version: owner.activeKEKVersion, in: transaction)
+      if kek.row.wrapsReserved >= wrapLimit {
+        let new = try addKEK(after: owner, .uses, by: .system(of: tenant), RequestOrigin(id: "kek-uses", address: ""), in: transaction)
+        kek = try vault.opened(tenant: tenant, version: new.version, in: transaction)
       }
-      if wrapCounter.needsReservation(tenant: tenant, version: kek.version, reserved: kek.wrapsReserved) {
-        kek.wrapsReserved += Self.reservation
-        try transaction.update(vault.signed(kek))
+      if wrapCounter.needsReservation(tenant: tenant, version: kek.row.version, reserved: kek.row.wrapsReserved) {
+        var row = kek.row
+        row.wrapsReserved += Self.reservation
+        try transaction.update(vault.signed(row))
       }
-      return keys
+      return kek.keys
     } catch { throw ServiceError(error) }
   }
 }

@@ -23,9 +23,24 @@ package final class Vault: Sendable {
   }
 
   /// The keys with their row as it was when its MAC was checked: the same row needs no second check.
-  private struct OpenedKEK {
+  final class OpenedKEK: Sendable {
     let row: KEKRow
     let keys: TenantKeys
+
+    init(_ row: KEKRow, _ keys: TenantKeys) { (self.row, self.keys) = (row, keys) }
+  }
+
+  /// The rows that a transaction asked for last: most of its bodies ask for the same ones, several times each.
+  private final class LastRows {
+    var tenant: CheckedTenant?
+    var kek: OpenedKEK?
+
+    static func of(_ memo: TransactionMemo) -> LastRows {
+      if let known = memo.contents as? LastRows { return known }
+      let new = LastRows()
+      memo.contents = new
+      return new
+    }
   }
 
   private struct Roots {
@@ -102,27 +117,39 @@ package final class Vault: Sendable {
 
   /// The keys of one KEK version, unwrapped on first use.
   func keys(tenant: String, version: UInt32, in store: any StoreReading) throws(ServiceError) -> TenantKeys {
-    if !store.isTransaction, let kept = opened.withLock({ $0[Slot(tenant: tenant, version: version)] }) { return kept.keys }
+    try opened(tenant: tenant, version: version, in: store).keys
+  }
+
+  func opened(tenant: String, version: UInt32, in store: any StoreReading) throws(ServiceError) -> OpenedKEK {
+    let last = store.memo.map(LastRows.of)
+    if let last {
+      if let kept = last.kek, kept.row.version == version, kept.row.tenant == tenant { return kept }
+    } else if let kept = opened.withLock({ $0[Slot(tenant: tenant, version: version)] }) {
+      return kept
+    }
     let row: KEKRow?
     do { row = try store.kek(tenant: tenant, version: version) } catch { throw ServiceError(error) }
     guard let row else { throw .unreadable }
-    return try keys(of: row)
+    let found = try opened(row)
+    last?.kek = found
+    return found
   }
 
   /// The same of a row that was read already, after its MAC was checked.
-  func keys(of row: KEKRow) throws(ServiceError) -> TenantKeys {
+  private func opened(_ row: KEKRow) throws(ServiceError) -> OpenedKEK {
     let slot = Slot(tenant: row.tenant, version: row.version)
     let kept = opened.withLock { $0[slot] }
-    if let kept, kept.row == row { return kept.keys }
+    if let kept, kept.row == row { return kept }
     guard !row.isDisabled, !disabled.withLock({ $0.contains(slot) }), try verify(row) else { throw .unreadable }
     // Of a transaction that came to nothing, keys may be left whose version was made again since, with another key.
     let keys = if let kept, kept.keys.kekID == row.kekID { kept.keys } else { try unwrap(row) }
+    let found = OpenedKEK(row, keys)
     forgotten.withLock { forgotten in
-      if !forgotten.contains(row.tenant) { opened.withLock { $0[slot] = OpenedKEK(row: row, keys: keys) } }
+      if !forgotten.contains(row.tenant) { opened.withLock { $0[slot] = found } }
     }
     // Disabled or sealed meanwhile: it may have been kept again.
     if isSealed || disabled.withLock({ $0.contains(slot) }) { opened.withLock { $0[slot] = nil } }
-    return keys
+    return found
   }
 
   /// Drops one version of a tenant's keys for good. It is erased with its last use.
@@ -168,13 +195,21 @@ package final class Vault: Sendable {
   }
 
   private func checked(_ id: String, in store: any StoreReading) throws(ServiceError) -> CheckedTenant {
+    let last = store.memo.map(LastRows.of)
+    if let kept = last?.tenant, kept.row.id == id { return kept }
     let row: TenantRow?
     do { row = try store.tenant(id) } catch { throw ServiceError(error) }
     guard let row else { throw .notFound }
-    if let known = verified.withLock({ $0[id] }), known.row == row { return known }
+    let found = try checked(row)
+    last?.tenant = found
+    return found
+  }
+
+  private func checked(_ row: TenantRow) throws(ServiceError) -> CheckedTenant {
+    if let known = verified.withLock({ $0[row.id] }), known.row == row { return known }
     guard try verify(row), let settings = TenantSettings(stored: row.settings) else { throw .unreadable }
     let checked = CheckedTenant(row, settings)
-    verified.withLock { $0[id] = checked }
+    verified.withLock { $0[row.id] = checked }
     return checked
   }
 }

@@ -1,6 +1,6 @@
 /// The read operations, over one connection.
 class SQLiteReading: StoreReading {
-  var isTransaction: Bool { false }
+  var memo: TransactionMemo? { nil }
   let connection: SQLiteConnection
 
   init(_ connection: SQLiteConnection) { self.connection = connection }

@@ -1,6 +1,7 @@
 /// The write operations, on the writer's connection and thread.
 final class SQLiteTransaction: SQLiteReading, StoreTransaction {
-  override var isTransaction: Bool { true }
+  private let ownMemo = TransactionMemo()
+  override var memo: TransactionMemo? { ownMemo }
 
   /// The newest entry of each chain, as this transaction sees it: nobody else writes.
   private var heads: [String: AuditHead] = [:]
@@ -48,7 +49,11 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
     forgetRows()
   }
 
+  /// To be called when a batch has ended: keys are in the memo.
+  func end() { forgetRows() }
+
   private func forgetRows() {
+    ownMemo.contents = nil
     tenants.removeAll(keepingCapacity: true)
     keks.removeAll(keepingCapacity: true)
   }
@@ -93,6 +98,7 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
 
   func update(_ row: TenantRow) throws(StoreError) {
     tenants[row.id] = nil
+    ownMemo.contents = nil
     try prepareStructural("UPDATE tenants SET name = ?2, active_kek_version = ?3, settings = ?4, mac = ?5 WHERE id = ?1")
       .run([.text(row.id), .text(row.name), .integer(Int64(row.activeKEKVersion)), .text(row.settings), .blob(row.mac)])
     try requireChange()
@@ -113,6 +119,7 @@ final class SQLiteTransaction: SQLiteReading, StoreTransaction {
 
   func update(_ row: KEKRow) throws(StoreError) {
     keks[KEKSlot(tenant: row.tenant, version: row.version)] = nil
+    ownMemo.contents = nil
     try connection.prepare(
       "UPDATE keks SET root_key_id = ?3, wrapped = ?4, wraps_reserved = ?5, mac = ?6 WHERE tenant = ?1 AND version = ?2"
     ).run(

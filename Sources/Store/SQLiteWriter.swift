@@ -49,6 +49,7 @@ final class SQLiteWriter: Sendable {
       do throws(StoreError) {
         let attempts = try commit(batch, connection, transaction)
         clocks.commitEnded()
+        transaction.end()
         measured.withLock { $0.note(writes: batch.count, auditEntries: transaction.appendedEntries) }
         let erasure = erase(batch, connection)
         for attempt in attempts { attempt.finish(WriteQueue.Outcome(isErased: erasure == .done)) }

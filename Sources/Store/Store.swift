@@ -49,8 +49,8 @@ package struct StoreCopy: Sendable, Equatable {
 }
 
 package protocol StoreReading: ScopedStoreReading {
-  /// What is read here may be undone: it was written in this very transaction, perhaps.
-  var isTransaction: Bool { get }
+  /// Inside a transaction, where what is read may have been written just now and may be undone; nil elsewhere.
+  var memo: TransactionMemo? { get }
   /// A named record of the store itself (key check, store id). nil when absent.
   func record(_ name: StaticString) throws(StoreError) -> [UInt8]?
   func tenant(_ id: String) throws(StoreError) -> TenantRow?
@@ -124,6 +124,12 @@ package enum ReadVersion: Sendable, Equatable {
   case number(UInt64)
   /// While a commit is under way, or another process writes: every commit may be one.
   case snapshot(UInt64)
+}
+
+/// A place for what was worked out of the rows of a tenant and of its KEKs. It is emptied when such a row is written or undone, and with the
+/// transaction.
+package final class TransactionMemo {
+  package var contents: AnyObject?
 }
 
 package enum SnapshotDemand: Sendable {
