@@ -248,8 +248,8 @@ package final class AdminAPI {
   }
 
   /// - Parameter more: members of the answer beside the list.
-  func page(_ list: [JSONValue], cursor: String?, with more: KeyValuePairs<JSONString, JSONValue> = [:], _ request: Request) -> Response {
-    var body: JSONObject = JSONObject(uniqueMembers: more.map { .init(name: $0.key, value: $0.value) })
+  func page(_ list: [JSONValue], cursor: String?, _ request: Request) -> Response {
+    var body = JSONObject()
     body["data"] = .array(list)
     body["cursor"] = cursor.map(AdminRendering.text) ?? .null
     body["hasMore"] = .bool(cursor != nil)

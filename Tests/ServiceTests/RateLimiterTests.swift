@@ -5,21 +5,24 @@ import Testing
 
 @testable import Service
 
-@Suite struct RateLimiterTests {
-  private func caller(_ key: String, tenant: String = "t", rates: [RateClass: Rate] = [:]) -> AgentCaller {
+extension AgentCaller {
+  /// The agent `a` with a key that narrows nothing.
+  convenience init(key: String, tenant: String = "t", rates: [RateClass: Rate] = [:]) {
     var grants = KeyGrants()
     grants.rates = rates
     let facts = AccessFacts(
       tenant: (tenant, "n"), agent: ("a", "n"), orgRole: nil, memberships: [], capabilities: .all, scopes: nil)
-    return AgentCaller(
+    self.init(
       principal: Principal(tenant: tenant, actor: .agent, actorID: "a", keyID: "key_" + key, level: .masked), agentName: "n",
       tenantName: "n", keyID: key, grants: grants, access: Access(facts), settings: TenantSettings(), expiresAt: nil, isRetiring: false,
       isChild: false, maxUses: nil, networks: [], validUntil: nil)
   }
+}
 
+@Suite struct RateLimiterTests {
   @Test func aBucketFillsAgain() {
     let limiter = RateLimiter(refuses: true)
-    let one = caller("k", rates: [.reads: Rate(perSecond: 2, burst: 3)])
+    let one = AgentCaller(key: "k", rates: [.reads: Rate(perSecond: 2, burst: 3)])
     #expect((0..<4).map { _ in limiter.take(.reads, for: one, now: 1_000).isAllowed } == [true, true, true, false])
     let refused = limiter.take(.reads, for: one, now: 1_000)
     #expect(refused == RateVerdict(isAllowed: false, limit: 3, remaining: 0, reset: 2, retryAfter: 1))
@@ -33,22 +36,22 @@ import Testing
 
   @Test func theHighestRateCountsWithoutOverflow() {
     let limiter = RateLimiter(refuses: true)
-    let one = caller("k", rates: [.writes: Rate(perSecond: 1_000_000, burst: 1_000_000)])
+    let one = AgentCaller(key: "k", rates: [.writes: Rate(perSecond: 1_000_000, burst: 1_000_000)])
     #expect(limiter.take(.writes, for: one, now: 0).remaining == 999_999)
     #expect(limiter.take(.writes, for: one, now: .max).remaining == 999_999)
   }
 
   @Test func oneKeyLeavesTheOthersTheirs() {
     let limiter = RateLimiter(refuses: true)
-    for _ in 0..<60 { _ = limiter.take(.lists, for: caller("k"), now: 0) }
-    #expect(!limiter.take(.lists, for: caller("k"), now: 0).isAllowed)
-    #expect(limiter.take(.lists, for: caller("l"), now: 0).isAllowed)
-    #expect(limiter.take(.reads, for: caller("k"), now: 0).isAllowed)
+    for _ in 0..<60 { _ = limiter.take(.lists, for: AgentCaller(key: "k"), now: 0) }
+    #expect(!limiter.take(.lists, for: AgentCaller(key: "k"), now: 0).isAllowed)
+    #expect(limiter.take(.lists, for: AgentCaller(key: "l"), now: 0).isAllowed)
+    #expect(limiter.take(.reads, for: AgentCaller(key: "k"), now: 0).isAllowed)
     // Five keys use up what the tenant has; another tenant has its own.
-    for key in 0..<6 { for _ in 0..<50 { _ = limiter.take(.dataKeys, for: caller("x\(key)"), now: 0) } }
-    for key in 0..<6 { for _ in 0..<50 { _ = limiter.take(.dataKeys, for: caller("y\(key)"), now: 0) } }
-    #expect(!limiter.take(.dataKeys, for: caller("z"), now: 0).isAllowed)
-    #expect(limiter.take(.dataKeys, for: caller("z", tenant: "u"), now: 0).isAllowed)
+    for key in 0..<6 { for _ in 0..<50 { _ = limiter.take(.dataKeys, for: AgentCaller(key: "x\(key)"), now: 0) } }
+    for key in 0..<6 { for _ in 0..<50 { _ = limiter.take(.dataKeys, for: AgentCaller(key: "y\(key)"), now: 0) } }
+    #expect(!limiter.take(.dataKeys, for: AgentCaller(key: "z"), now: 0).isAllowed)
+    #expect(limiter.take(.dataKeys, for: AgentCaller(key: "z", tenant: "u"), now: 0).isAllowed)
   }
 
   @Test func failuresOfAnAddress() {
@@ -69,13 +72,13 @@ import Testing
       if address.isMultiple(of: 10_000) { most = max(most, limiter.count) }
     }
     #expect(most > 10_000 && most <= 100_001)
-    #expect(limiter.take(.reads, for: caller("k"), now: 0).isAllowed)
+    #expect(limiter.take(.reads, for: AgentCaller(key: "k"), now: 0).isAllowed)
     print("T75 reached: 1000000 addresses, at most \(most) remembered")
   }
 
   @Test func withoutRefusalsTheFiguresAreTold() {
     let limiter = RateLimiter(refuses: false)
-    let verdicts = (0..<60).map { _ in limiter.take(.writes, for: caller("k"), now: 0) }
+    let verdicts = (0..<60).map { _ in limiter.take(.writes, for: AgentCaller(key: "k"), now: 0) }
     #expect(verdicts.last?.remaining == 0 && verdicts.first?.remaining == 49)
   }
 }

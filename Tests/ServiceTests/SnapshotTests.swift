@@ -9,14 +9,6 @@ import Testing
 struct SnapshotTests {
   private static let place = (scope: Scope(.agent, "a"), secret: "s")
 
-  private func caller(_ tenant: String) -> AgentCaller {
-    let facts = AccessFacts(tenant: (tenant, "n"), agent: ("a", "n"), orgRole: nil, memberships: [], capabilities: .all, scopes: nil)
-    return AgentCaller(
-      principal: Principal(tenant: tenant, actor: .agent, actorID: "a", keyID: "key_k", level: .masked), agentName: "n", tenantName: "n",
-      keyID: "k", grants: KeyGrants(), access: Access(facts), settings: TenantSettings(), expiresAt: nil, isRetiring: false, isChild: false,
-      maxUses: nil, networks: [], validUntil: nil)
-  }
-
   /// A turn keeps its snapshot over exposures. Entries of a newer one would tell of versions that the older rows do not have.
   @Test("history and versions of a secret", arguments: [true, false]) func entriesAndRowsAreOfOneSnapshot(history: Bool) throws {
     let bench = try Bench()
@@ -33,9 +25,9 @@ struct SnapshotTests {
       let action = ScopedAction("secret.history", needs: .all, on: scope, secret: secret, field: "f")
       do throws(ScopedFailure) {
         if history {
-          _ = try desk.history(action, HistoryFilter(), before: .max, limit: 1, for: caller(tenant))
+          _ = try desk.history(action, HistoryFilter(), before: .max, limit: 1, for: AgentCaller(key: "k", tenant: tenant))
         } else {
-          _ = try desk.versions(action, for: caller(tenant))
+          _ = try desk.versions(action, for: AgentCaller(key: "k", tenant: tenant))
         }
         return nil
       } catch { return error.refusal.code }
