@@ -70,6 +70,8 @@ import Threads
     #expect(first == nil || first == "sealed")
     #expect(refusal { _ = try put("C", "value of C").take() } == "sealed")
     #expect(refusal { _ = try value(desk) } == "sealed")
+    // Names stand there in clear; that they are ours, a tenant's key tells.
+    #expect(refusal { _ = try desk.secrets(for: bench.principal) } == "sealed")
     #expect(refusal { _ = try desk.authenticate(nil) } == "sealed")
     #expect(try bench.store.makeReader().secret(tenant: bench.tenant, name: "C") == nil)
     try service.unseal(by: principal, requestID: "r")
