@@ -109,6 +109,7 @@ enum AdminFailure: Error {
       .validationFailed
     case .valueTooLong: .bodyTooLarge
     case .preconditionFailed: .preconditionFailed
+    case .obstructed(.keyHasEnded): .keyEnded
     case .conflict, .obstructed: .conflict
     case .sealed: .sealed
     case .unreadable: .unavailable

@@ -432,16 +432,21 @@ class OperatorCommandTests(unittest.TestCase):
         self.assertNotEqual(self.do("secret", "restore", "agent", agent, "acme", check=False).returncode, 0)
 
         # What narrows a key, as REST has it.
-        narrow = ("agent", "key", "create", agent, "--scope", "agent/" + agent, "--cidr", "127.0.0.0/8", "--cidr", "::1", "--expires-at")
-        narrowed = json.loads(self.do(*narrow, "2099-01-01T00:00:00Z", "--scope", "org/" + tenant, "--json"))
+        narrow = ("agent", "key", "create", agent, "--scope", "agent:" + agent, "--cidr", "127.0.0.0/8", "--cidr", "::1", "--expires-at")
+        narrow += ("2099-01-01T00:00:00Z", "--scope", "org:" + tenant, "--secret", "acme", "--rate", "reads=7/9", "--rate", "lists=1/2")
+        narrowed = json.loads(self.do(*narrow, "--json"))
         self.assertEqual(narrowed["scopes"], [{"scope": "agent", "scopeId": agent}, {"scope": "org", "scopeId": tenant}])
         self.assertEqual((narrowed["cidrs"], narrowed["expiresAt"]), (["127.0.0.0/8", "::1"], "2099-01-01T00:00:00.000Z"))
+        self.assertEqual(narrowed["secretIds"], ["acme"])
+        self.assertEqual(narrowed["rateLimit"], {"reads": {"perSecond": 7, "burst": 9}, "lists": {"perSecond": 1, "burst": 2}})
         project = self.rows("project", "list")[0]["id"]
         for key, status in ((made["key"], 200), (narrowed["key"], 403)):
             self.assertEqual(client("GET", "/agent/secrets/project/" + project, key=key).status, status)
         self.assertEqual(client("GET", client.own, key=narrowed["key"]).status, 200)
         for wrong, code in (
-            (("--expires", "1h", "--expires-at", "2099-01-01T00:00:00Z"), 64), (("--scope", "team:x"), 64), (("--scope", "king/x"), 64),
+            (("--expires", "1h", "--expires-at", "2099-01-01T00:00:00Z"), 64), (("--scope", "team/x"), 64), (("--scope", "king:x"), 64),
+            (("--secret", "a/b"), 64), (("--rate", "reads=1"), 64), (("--rate", "reads=a/b"), 64), (("--rate", "reads=1/1/1"), 64),
+            (("--rate", "reads=1/1", "--rate", "reads=1/2"), 64), (("--rate", "meals=1/1"), 64), (("--rate", "reads=0/1"), 1),
             (("--cidr", "300.0.0.0/8"), 1), (("--expires-at", "2020-01-01T00:00:00Z"), 1),
         ):  # fmt: skip
             self.assertEqual(self.do("agent", "key", "create", agent, *wrong, check=False).returncode, code, wrong)

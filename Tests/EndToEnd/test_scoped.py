@@ -339,6 +339,7 @@ class AccessTests(ScopedTestCase):
         self.assertIsNone(fresh.ask("GET", "/agent/identity/whoami").header("X-Key-Deprecated"))
         self.operator("POST", keys + "/%s/revoke" % rotated["id"])
         fresh.call("GET", "/agent/identity/whoami", status=401, code="key_revoked")
+        self.operator("POST", keys + "/%s/rotate" % rotated["id"], status=409, code="key_ended")
         self.operator("POST", self.below("agents/%s/disable" % agent.id))
         agent.call("GET", "/agent/identity/whoami", status=401, code="unauthenticated")
         self.operator("POST", self.below("agents/%s/enable" % agent.id))

@@ -908,7 +908,7 @@ class OperatorTests(ScopedTestCase):
         self.refused(self.operator.raw("POST", world.path + "/teams", {"name": ""}), 400, "validation_failed")
         team = world.team("one")
         project = world.project("two", team)
-        self.refused(self.operator.raw("DELETE", "%s/teams/%s" % (world.path, team)), 409, "conflict")
+        self.refused(self.operator.raw("DELETE", "%s/teams/%s" % (world.path, team)), 409, "in_use")
         self.operator("PATCH", "%s/teams/%s" % (world.path, team), {"name": "renamed"})
         self.assertEqual([row["name"] for row in self.operator("GET", world.path + "/teams")], ["renamed"])
         self.assertEqual(self.operator("GET", world.path + "/projects")[0]["teamId"], team)

@@ -34,7 +34,11 @@ package enum ErrorCode: String, Sendable, CaseIterable {
   case sensitivityDowngrade = "sensitivity_downgrade"
   case quotaExceeded = "quota_exceeded"
   case idempotencyInProgress = "idempotency_in_progress"
-  /// A name is taken, something is still in use, or something runs already. Operator surface.
+  /// What is to be deleted holds secrets or projects. Operator surface.
+  case inUse = "in_use"
+  /// What is to be rotated has ended. Operator surface.
+  case keyEnded = "key_ended"
+  /// It does not go together with what is stored or runs; the message says what. Operator surface.
   case conflict
   case preconditionFailed = "precondition_failed"
   case bodyTooLarge = "body_too_large"
@@ -56,7 +60,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case .notFound, .secretNotFound, .fieldNotFound, .versionNotFound: 404
     case .methodNotAllowed: 405
     case .secretExists, .ambiguousScope, .dataKeyReused, .dataKeyExpired, .dataKeyUnbound, .fieldNotEncrypted, .sensitivityDowngrade,
-      .quotaExceeded, .idempotencyInProgress, .conflict:
+      .quotaExceeded, .idempotencyInProgress, .inUse, .keyEnded, .conflict:
       409
     case .preconditionFailed: 412
     case .bodyTooLarge: 413
@@ -113,7 +117,9 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case .sensitivityDowngrade: "An encrypted field becomes plaintext only with ?allowDowngrade=true."
     case .quotaExceeded: "A quota is used up; details.quota names it."
     case .idempotencyInProgress: "A request with this Idempotency-Key runs; try again."
-    case .conflict: "The name is taken, or it is still in use."
+    case .inUse: "It holds secrets or projects; with cascade they are deleted too."
+    case .keyEnded: "The key is revoked or has expired; make a new one."
+    case .conflict: "It does not go together with what is stored."
     case .preconditionFailed: "The stored version is another one."
     case .bodyTooLarge: "The body is too long."
     case .unsupportedMediaType: "The body must be sent as application/json."

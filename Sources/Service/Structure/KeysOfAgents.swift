@@ -34,7 +34,7 @@ extension StructureTransaction {
     var old = try self.key(key, agent: id)
     guard old.kind == APIKeyKind.agent.rawValue, old.revokedAt == nil, old.expiresAt.map({ $0 > now }) ?? true,
       let part = old.agent, let grants = KeyGrants(stored: part.grants)
-    else { throw ScopedFailure(code: .conflict) }
+    else { throw ScopedFailure(code: .keyEnded) }
     var plan = AgentKeyPlan(name: old.name, expiresAt: old.expiresAt.map { now + ($0 - old.createdAt) })
     plan.grants = grants
     let made = try service.issue(plan, agent: id, tenant: tenant, by: maker, in: store)

@@ -22,11 +22,11 @@ extension StructureTransaction {
     return row
   }
 
-  /// - Parameter cascades: its secrets are deleted softly and its projects with it; otherwise either is a conflict.
+  /// - Parameter cascades: its secrets are deleted softly and its projects with it; otherwise it is refused while it has either.
   package func deleteTeam(_ id: String, cascades: Bool) throws {
     let row = try team(id)
     let projects = try store.projects(tenant: tenant, after: "", limit: 100_000).filter { $0.team == id }
-    guard cascades || projects.isEmpty else { throw ScopedFailure(code: .conflict) }
+    guard cascades || projects.isEmpty else { throw ScopedFailure(code: .inUse) }
     let members = try empty(Scope(.team, id), cascades: cascades)
     for project in projects { try deleteProject(project.id, cascades: true) }
     _ = try store.deleteTeam(tenant: tenant, id: id)
@@ -74,7 +74,7 @@ extension StructureTransaction {
     let place = ScopeKey(tenant: tenant, scope: scope.kind.rawValue, scopeID: scope.id)
     while true {
       let rows = try store.scopedSecrets(place, after: "", limit: 500)
-      guard cascades || rows.isEmpty else { throw ScopedFailure(code: .conflict) }
+      guard cascades || rows.isEmpty else { throw ScopedFailure(code: .inUse) }
       for row in rows { try deleteSecret(try service.verified(row, in: store)) }
       if rows.count < 500 { break }
     }

@@ -29,15 +29,20 @@ struct AgentKey: ParsableCommand {
     @Option(help: "Only these of the role's capabilities: list, read, decrypt, write, delete, history; may be given several times.")
     var capability: [Capability] = []
     @Option(help: "When it ends: RFC 3339, as in 2027-01-31T00:00:00.000Z; instead of --expires.") var expiresAt: String?
-    @Option(help: "Only this of the agent's scopes: org, team, project or agent, a slash, and its id; may be given several times.")
+    @Option(help: "Only this of the agent's scopes, as org:ID, team:ID, project:ID or agent:ID; may be given several times.")
     var scope: [ScopeID] = []
+    @Option(help: "Only secrets with this id; may be given several times.") var secret: [String] = []
     @Option(help: "Only from this network, as in 192.0.2.0/24, or address; may be given several times.") var cidr: [String] = []
+    @Option(help: "Other budgets than the usual, as reads=50/200: a second, and at once; of reads, writes, dataKeys and lists.")
+    var rate: [Rate] = []
 
     func validate() throws {
       if let expires, Key.Create.seconds(expires) == nil {
         throw ValidationError("--expires takes a number with s, m, h or d, at most 3650d")
       }
       guard expires == nil || expiresAt == nil else { throw ValidationError("a key has --expires or --expires-at, not both") }
+      try secret.forEach(NameRule.secret)
+      guard Set(rate.map(\.budget)).count == rate.count else { throw ValidationError("a budget has one --rate") }
     }
 
     func run() throws {
@@ -45,20 +50,39 @@ struct AgentKey: ParsableCommand {
         ("name", .text(name)), ("expiresIn", expires.flatMap(Key.Create.seconds).map { .number(JSONNumber($0)) }),
         ("expiresAt", expiresAt.map(JSONValue.text)),
         ("capabilities", capability.isEmpty ? nil : .array(capability.map { .text("secrets:" + $0.rawValue) })),
-        ("scopes", scope.isEmpty ? nil : .array(scope.map(\.json))), ("cidrs", cidr.isEmpty ? nil : .array(cidr.map(JSONValue.text))),
+        ("scopes", scope.isEmpty ? nil : .array(scope.map(\.json))),
+        ("secretIds", secret.isEmpty ? nil : .array(secret.map(JSONValue.text))),
+        ("cidrs", cidr.isEmpty ? nil : .array(cidr.map(JSONValue.text))),
+        ("rateLimit", rate.isEmpty ? nil : .object(JSONObject(rate.map { (JSONString($0.budget.rawValue), $0.json) }))),
       ])
       try ShownKey.print(try owner.tenant.send(.post, owner.path, body), asJSON: json.isOn)
     }
   }
 
-  /// `team/ID`; no name, since two may have it.
+  /// `team:ID`; no name, since two may have it.
   struct ScopeID: ExpressibleByArgument {
     let json: JSONValue
 
     init?(argument: String) {
-      let parts = argument.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+      let parts = argument.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
       guard parts.count == 2, let kind = ScopeKind(rawValue: parts[0]), Model.Scope.isID(parts[1]) else { return nil }
       json = Model.Scope(kind, parts[1]).json
+    }
+  }
+
+  /// `BUDGET=PER_SECOND/BURST`. Which numbers may be, the server says; a budget that it does not know, it leaves unread.
+  struct Rate: ExpressibleByArgument {
+    let budget: RateClass
+    let json: JSONValue
+
+    init?(argument: String) {
+      let sides = argument.split(separator: "=", omittingEmptySubsequences: false).map(String.init)
+      let numbers = sides.last?.split(separator: "/", omittingEmptySubsequences: false).map { Int64($0) }
+      guard sides.count == 2, let budget = RateClass(rawValue: sides[0]), let numbers, numbers.count == 2, let perSecond = numbers[0],
+        let burst = numbers[1]
+      else { return nil }
+      self.budget = budget
+      json = .object(JSONObject([("perSecond", .number(JSONNumber(perSecond))), ("burst", .number(JSONNumber(burst)))]))
     }
   }
 
