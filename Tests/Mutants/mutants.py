@@ -72,7 +72,7 @@ TABLE = [
            "root.id == new.id { vault.use", "root.id != new.id { vault.use",
            unit="RootRotationTests/theOldKeyCountsNoMoreOnceReadersAreGone"),
     Mutant("a seal keeps the tenant keys", "Service/Vault.swift",
-           "    opened.withLock { $0 = [:] }\n    seals", "    seals", unit="SealTests/nothingOpensAndNothingIsWrittenUntilItComesBack"),
+           "    opened.withLock { $0 = [:] }\n    seals", "    seals", unit="SealTests/tenantKeysGoWithTheSeal"),
     Mutant("a seal leaves keys with threads that have nothing to do", "cofferd/Handler.swift",
            "func passes() { desk.forgetWithTheVault() }", "func passes() {}", module="test_seal.MemoryTests"),
     Mutant("a verification takes what a seal hides for damage", "Service/Verification.swift",

@@ -70,8 +70,6 @@ import Threads
     #expect(first == nil || first == "sealed")
     #expect(refusal { _ = try put("C", "value of C").take() } == "sealed")
     #expect(refusal { _ = try value(desk) } == "sealed")
-    // Names stand there in clear; that they are ours, a tenant's key tells.
-    #expect(refusal { _ = try desk.secrets(for: bench.principal) } == "sealed")
     #expect(refusal { _ = try desk.authenticate(nil) } == "sealed")
     #expect(try bench.store.makeReader().secret(tenant: bench.tenant, name: "C") == nil)
     try service.unseal(by: principal, requestID: "r")
@@ -80,6 +78,14 @@ import Threads
     _ = try put("C", "value of C").take()
     let report = try Verification(try Bench.service(bench.store, bench.root)).run()
     #expect(report.findings.isEmpty)
+  }
+
+  /// Names stand there in clear; that they are ours, a tenant's key tells. No write comes between, which would drop the key as well.
+  @Test func tenantKeysGoWithTheSeal() throws {
+    let desk = try Desk(service)
+    #expect(try desk.secrets(for: bench.principal).map(\.name) == ["A"])
+    _ = try beginSeal().take()
+    #expect(refusal { _ = try desk.secrets(for: bench.principal) } == "sealed")
   }
 
   @Test func theChainSaysBoth() throws {
