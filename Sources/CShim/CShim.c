@@ -9,6 +9,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/statfs.h>
+#include <time.h>
 #include <unistd.h>
 
 int shim_is_listening(int descriptor) {
@@ -16,6 +17,8 @@ int shim_is_listening(int descriptor) {
   socklen_t size = sizeof listens;
   return getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0;
 }
+
+int shim_wait_until(sem_t *semaphore, const struct timespec *deadline) { return sem_clockwait(semaphore, CLOCK_MONOTONIC, deadline); }
 
 int shim_accept(int listener) { return accept4(listener, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC); }
 

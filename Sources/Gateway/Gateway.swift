@@ -46,12 +46,12 @@ package final class Gateway: Sendable {
   /// It could not be reached half a minute ago or less, and not since.
   package var isDoubtful: Bool {
     let time = unreachableAt.load(ordering: .relaxed)
-    return time != 0 && WaitingPool.milliseconds() - time < Self.doubt
+    return time != 0 && Monotonic.milliseconds() - time < Self.doubt
   }
 
   private func note<T>(_ result: Result<T, GatewayFailure>) {
     switch result {
-    case .failure(.unreachable): unreachableAt.store(max(1, WaitingPool.milliseconds()), ordering: .relaxed)
+    case .failure(.unreachable): unreachableAt.store(max(1, Monotonic.milliseconds()), ordering: .relaxed)
     case .success: unreachableAt.store(0, ordering: .relaxed)
     case .failure: return
     }

@@ -1,5 +1,5 @@
-internal import Glibc
 package import HTTPMessages
+internal import Threads
 
 /// One reply, for whoever writes it down.
 package struct Reply: Sendable {
@@ -33,13 +33,5 @@ final class Ledger: Sendable {
     block.note(pattern: call.mark.pattern, method: call.method, status: status, microseconds: microseconds)
     guard let observer, observer.wants(status: status) else { return }
     observer.replied(Reply(requestID: call.requestID, method: call.method, mark: call.mark, status: status, microseconds: microseconds))
-  }
-}
-
-enum Monotonic {
-  static func nanoseconds() -> Int64 {
-    var time = timespec()
-    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-    return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
   }
 }

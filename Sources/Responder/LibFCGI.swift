@@ -2,6 +2,7 @@ internal import CFastCGI
 internal import Glibc
 internal import HTTPMessages
 internal import SecretMemory
+internal import Threads
 
 /// libfcgi's parser on one thread: from a connection with a whole request to a request as a value.
 @safe final class LibFCGI {

@@ -34,6 +34,8 @@ struct AuditRecorder {
 extension Service {
   /// Links `event` to the chain of the principal's tenant, inside the transaction of its effect.
   func record(_ event: AuditEvent, by principal: Principal, requestID: String, in transaction: any StoreTransaction) throws(ServiceError) {
+    // Whatever time an entry tells has been: data keys do not age by an earlier one.
+    _ = steadyClock.time(now: now())
     try AuditRecorder(root: vault.root, now: now).record(event, by: principal, requestID: requestID, in: transaction)
   }
 

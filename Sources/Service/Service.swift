@@ -64,6 +64,7 @@ package final class Service: Sendable {
   let running = Locked<Set<[UInt8]>>([])
   let uses = KeyUses()
   package let limiter: RateLimiter
+  let steadyClock = SteadyClock()
   /// Uses of one KEK version before the next is made. A parameter for tests; the rule is `WrapLimit.rotation`.
   let wrapLimit: Int64
 

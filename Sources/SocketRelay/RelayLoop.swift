@@ -3,6 +3,7 @@ internal import Ciphers
 internal import Glibc
 internal import Responder
 internal import SecretMemory
+internal import Threads
 
 /// The relay's thread: its epoll set and its sockets. Nothing here is shared.
 @safe final class RelayLoop {
@@ -34,7 +35,7 @@ internal import SecretMemory
     self.shared = shared
     self.listener = listener
     self.judge = judge
-    lastCheck = Self.now()
+    lastCheck = Monotonic.milliseconds()
     unsafe buffer = .allocate(byteCount: 32 << 10, alignment: 16)
     epoll = epoll_create1(O_CLOEXEC)
     guard epoll >= 0 else { throw .system("epoll_create1", errno) }
@@ -96,7 +97,8 @@ internal import SecretMemory
     for _ in 0..<64 {
       switch listener.accept() {
       case .connection(let descriptor):
-        let socket = RelayedSocket(client: descriptor, begun: Self.microseconds(), deadline: Self.now() + Self.patience)
+        let socket = RelayedSocket(
+          client: descriptor, begun: Monotonic.nanoseconds() / 1000, deadline: Monotonic.milliseconds() + Self.patience)
         let strangers = sockets.values.count { $0.pass == nil }
         if strangers < Self.maximumStrangers {
           sockets[descriptor] = socket
@@ -110,7 +112,7 @@ internal import SecretMemory
       case .exhausted:
         // The listener stays readable: without a pause the loop would spin.
         listen(false)
-        listensAgainAt = Self.now() + 100
+        listensAgainAt = Monotonic.milliseconds() + 100
         return
       }
     }
@@ -145,7 +147,7 @@ internal import SecretMemory
     if unsafe bytes.isEmpty {
       socket.clientHasEnded = true
       switch socket.phase {
-      case .open where !socket.toUpstream.isEmpty: socket.deadline = Self.now() + Self.endPatience
+      case .open where !socket.toUpstream.isEmpty: socket.deadline = Monotonic.milliseconds() + Self.endPatience
       default: remove(socket)
       }
       return
@@ -180,7 +182,7 @@ internal import SecretMemory
         socket.isAccepted = true
         socket.toClient.append(Handshake.acceptance(of: handshake.nonce))
         socket.phase = .key(handshake)
-        socket.deadline = Self.now() + Self.patience
+        socket.deadline = Monotonic.milliseconds() + Self.patience
         sendToClient(socket)
         if sockets[socket.client] === socket { takeKey(socket, handshake) }
       case .admitted(let pass):
@@ -228,7 +230,7 @@ internal import SecretMemory
     socket.isReported = true
     shared.options.onReply(
       SocketReply(
-        requestID: socket.requestID, status: status, microseconds: UInt64(max(0, Self.microseconds() - socket.begun)),
+        requestID: socket.requestID, status: status, microseconds: UInt64(max(0, Monotonic.nanoseconds() / 1000 - socket.begun)),
         tenant: socket.pass?.tenant ?? "", keyID: socket.pass?.keyID ?? ""))
   }
 
@@ -251,7 +253,7 @@ internal import SecretMemory
     erase(&socket.early)
     socket.early = []
     socket.phase = .dialling
-    socket.deadline = Self.now() + Self.patience
+    socket.deadline = Monotonic.milliseconds() + Self.patience
     socket.addresses = address.resolved(isNumeric: true)[...]
     if socket.addresses.isEmpty { shared.resolve(address, for: socket.client, begun: socket.begun) } else { dialNext(socket) }
   }
@@ -376,7 +378,7 @@ internal import SecretMemory
   private func dismiss(_ socket: RelayedSocket, _ code: UInt16, _ reason: StaticString) {
     guard socket.farewell == nil else { return }
     socket.farewell = CloseFrame.bytes(code, reason)
-    socket.deadline = Self.now() + Self.endPatience
+    socket.deadline = Monotonic.milliseconds() + Self.endPatience
     leave(socket)
   }
 
@@ -405,7 +407,7 @@ internal import SecretMemory
     detach(socket)
     socket.toUpstream = ByteQueue()
     socket.phase = .ending
-    socket.deadline = Self.now() + Self.endPatience
+    socket.deadline = Monotonic.milliseconds() + Self.endPatience
     sendToClient(socket)
   }
 
@@ -438,7 +440,7 @@ internal import SecretMemory
   // MARK: - Time
 
   private func sweep() {
-    let now = Self.now()
+    let now = Monotonic.milliseconds()
     if let time = listensAgainAt, now >= time {
       listensAgainAt = nil
       listen(true)
@@ -478,14 +480,6 @@ internal import SecretMemory
       settle(socket)
     }
   }
-
-  /// Monotonic.
-  private static func microseconds() -> Int64 {
-    var time = timespec()
-    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-    return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
-  }
-  private static func now() -> Int64 { microseconds() / 1000 }
 }
 
 extension RelayedSocket {

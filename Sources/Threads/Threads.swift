@@ -54,14 +54,10 @@ package enum PlainThread {
     signal()
   }
 
-  /// False when the event has not happened within `milliseconds`.
+  /// False when the event has not happened within `milliseconds`, however the clock is set meanwhile.
   package func wait(atMost milliseconds: Int64) -> Bool {
-    var deadline = timespec()
-    unsafe clock_gettime(CLOCK_REALTIME, &deadline)
-    let nanoseconds = Int64(deadline.tv_nsec) + max(0, milliseconds) % 1000 * 1_000_000
-    deadline.tv_sec += Int(max(0, milliseconds) / 1000 + nanoseconds / 1_000_000_000)
-    deadline.tv_nsec = Int(nanoseconds % 1_000_000_000)
-    while unsafe sem_timedwait(semaphore, &deadline) != 0 {
+    var deadline = Monotonic.deadline(in: milliseconds)
+    while unsafe shim_wait_until(semaphore, &deadline) != 0 {
       if errno != EINTR { return false }
     }
     signal()

@@ -32,7 +32,7 @@ internal import Glibc
         setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness)
         while true {
           let (job, since) = take()
-          job(Self.milliseconds() - since)
+          job(Monotonic.milliseconds() - since)
           unsafe pthread_mutex_lock(mutex)
           idle += 1
           unsafe pthread_mutex_unlock(mutex)
@@ -53,7 +53,7 @@ internal import Glibc
     unsafe pthread_mutex_lock(mutex)
     defer { unsafe pthread_mutex_unlock(mutex) }
     guard jobs.count < capacity + idle else { return false }
-    jobs.append((job, Self.milliseconds()))
+    jobs.append((job, Monotonic.milliseconds()))
     unsafe pthread_cond_signal(condition)
     return true
   }
@@ -65,12 +65,5 @@ internal import Glibc
     idle -= 1
     let first = jobs.removeFirst()
     return (first.job, first.since)
-  }
-
-  /// Monotonic.
-  package static func milliseconds() -> Int64 {
-    var time = timespec()
-    unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-    return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
   }
 }

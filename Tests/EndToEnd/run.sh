@@ -39,6 +39,7 @@ modules=(
   test_changed_rows
   test_agent_commands
   test_operator_commands
+  test_clock
   test_keeping
   test_wire_keys
   test_key_sources

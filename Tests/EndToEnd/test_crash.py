@@ -17,7 +17,7 @@ import threading
 import time
 import unittest
 
-from coffer_harness import CofferTestCase, binaries, running, working
+from coffer_harness import CofferTestCase, binaries, may_trace, running, working
 
 ROUNDS = int(os.environ.get("COFFER_ROUNDS", "25"))
 CUTS = int(os.environ.get("COFFER_CUTS", "10"))
@@ -95,11 +95,6 @@ class KillTests(WritersTestCase):
         subjects = [str(entry) for entry in self.coffer.audit()]
         for number in range(20):
             self.assertTrue(any("AUDITED_%d'" % number in subject for subject in subjects), number)
-
-
-def may_trace():
-    """Some machines let nobody trace, root neither."""
-    return subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
 @unittest.skipUnless(may_trace(), "strace may not trace here: failing disks are not tried")

@@ -49,7 +49,7 @@ import Testing
       #expect((400...503).contains(code.status))
       #expect("\(code.message)".hasSuffix(".") || code == .unauthenticated)
     }
-    #expect(ErrorCode.allCases.count == 42)
+    #expect(ErrorCode.allCases.count == 44)
   }
 }
 

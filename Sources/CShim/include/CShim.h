@@ -3,6 +3,7 @@
 // What Swift cannot import from the C library: variadic functions, unions and calls that need _GNU_SOURCE.
 // No logic: each function is one call.
 
+#include <semaphore.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -18,6 +19,9 @@ uint32_t shim_filesystem_type(const char *path);
 
 /// The calling thread's name, at most 15 bytes.
 void shim_name_thread(const char *name);
+
+/// sem_clockwait with CLOCK_MONOTONIC: until a time that no setting of the clock moves. 0 when it was posted, otherwise errno tells.
+int shim_wait_until(sem_t *semaphore, const struct timespec *deadline);
 
 /// No core file, no ptrace by others, /proc/self owned by root. 0 when done.
 int shim_forbid_dumps(void);

@@ -59,11 +59,10 @@ extension ScopedTransaction {
     return ScopedFailure(Refusal(code), denial: attempt.denial(code, origin, reason: reason))
   }
 
-  /// Now, for the age of data keys: not behind the newest audit entry, by up to 24 h. A clock set back revives nothing; one
-  /// that was once wrong by years expires nothing for good.
+  /// Now, for the age of data keys. What this process cannot have seen, the newest audit entry may tell.
   func dataKeyTime() throws -> Int64 {
     let newest = try store.auditHead(tenant: caller.tenant).flatMap { UTCTime($0.at) }.map { $0.unixMicroseconds / 1000 } ?? 0
-    return max(now, min(newest, now + 86_400_000))
+    return service.steadyClock.time(now: now, seen: newest)
   }
 
   /// Stores the next version of a field; those before it stay as long as the tenant retains versions.
