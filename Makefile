@@ -33,6 +33,8 @@ STATIC := $(CURDIR)/.build/static
 # lld, which comes with Swift, packs the relocations (decision 59).
 LINKER := -Xswiftc -use-ld=lld -Xlinker -z -Xlinker pack-relative-relocs -Xlinker --no-export-dynamic -Xlinker --gc-sections -Xlinker -s
 RELEASE := -c release --static-swift-stdlib -Xswiftc -L$(STATIC) $(LINKER)
+# Beside the address sanitizer: what is undefined in the parts in C ends the program, without a library that would report it.
+export UNDEFINED_IN_C := -Xcc -fsanitize=undefined -Xcc -fsanitize-trap=undefined
 # A crash must not print memory, and must not wait for a debugger.
 export SWIFT_BACKTRACE := enable=no
 
@@ -73,7 +75,7 @@ unit: deps-test
 test: deps-test lint unit build sanitizers fuzz end-to-end
 
 sanitizers: deps-test
-	ASAN_OPTIONS=detect_leaks=0 swift test --scratch-path .build-address --sanitize=address
+	ASAN_OPTIONS=detect_leaks=0 swift test --scratch-path .build-address --sanitize=address $(UNDEFINED_IN_C)
 	swift test --scratch-path .build-thread --sanitize=thread
 
 fuzz: deps-test

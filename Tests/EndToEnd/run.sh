@@ -40,6 +40,7 @@ modules=(
   test_agent_commands
   test_operator_commands
   test_clock
+  test_envelopes
   test_keeping
   test_wire_keys
   test_key_sources

@@ -1,7 +1,9 @@
 """Kills, wrong keys and full disks: an acknowledged write is there, and nothing else is touched.
 
-COFFER_ROUNDS sets the rounds of T20 (25 by default), COFFER_CUTS those of T21 (10), COFFER_FAULTS those of T22 (10)."""
+COFFER_ROUNDS sets the rounds of T20 (25 by default), COFFER_CUTS those of T21 (10), COFFER_FAULTS those of T22 (10), COFFER_MINT_KILLS the
+kills of T03 (10)."""
 
+import base64
 import contextlib
 import fcntl
 import hashlib
@@ -18,8 +20,10 @@ import time
 import unittest
 
 from coffer_harness import CofferTestCase, binaries, may_trace, running, working
+from scoped_harness import ScopedTestCase
 
 ROUNDS = int(os.environ.get("COFFER_ROUNDS", "25"))
+MINT_KILLS = int(os.environ.get("COFFER_MINT_KILLS", "10"))
 CUTS = int(os.environ.get("COFFER_CUTS", "10"))
 FAULTS = int(os.environ.get("COFFER_FAULTS", "10"))
 NOT_ANSWERED = (OSError, http.client.HTTPException)
@@ -95,6 +99,45 @@ class KillTests(WritersTestCase):
         subjects = [str(entry) for entry in self.coffer.audit()]
         for number in range(20):
             self.assertTrue(any("AUDITED_%d'" % number in subject for subject in subjects), number)
+
+
+class Minter(threading.Thread):
+    """Mints data keys until told to stop, and keeps the id and the nonce of each."""
+
+    def __init__(self, test, agent):
+        super().__init__(daemon=True)
+        self.ask, self.agent = test.coffer.client(None, timeout=5), agent
+        self.body, self.minted = agent.binding("s", "f"), []
+        self.stopping = threading.Event()
+
+    def run(self):
+        headers = {"Authorization": "Bearer " + self.agent.key}
+        while not self.stopping.is_set():
+            try:
+                answer = self.ask("POST", "/agent/secrets/generate-data-key", self.body, headers)
+            except NOT_ANSWERED:
+                time.sleep(0.005)
+                continue
+            if answer.status == 200:
+                wrapped = base64.b64decode(answer.json()["data"]["dataKeyCiphertext"])
+                self.minted.append((wrapped[26:42], wrapped[50:62]))
+
+
+class MintKillTests(ScopedTestCase):
+    def test_no_nonce_comes_again_and_every_use_is_counted(self):
+        """T03, across kills: uses of a key are reserved before they are taken, so that a crash skips some and repeats none."""
+        agent, minted = self.agent(), []
+        for _ in range(MINT_KILLS):
+            with working([Minter(self, agent) for _ in range(4)]) as minters:
+                time.sleep(random.uniform(0.05, 0.5))
+                self.coffer.kill_responder()
+            minted += [pair for minter in minters for pair in minter.minted]
+        self.ask.close()
+        for part in (0, 1):
+            self.assertEqual(len({pair[part] for pair in minted}), len(minted))
+        reserved = sum(row["usesReserved"] for row in self.operator("GET", self.below("keks")))
+        self.assertGreaterEqual(reserved, len(minted))
+        print("\nT03 reached: %d data keys across %d kills, no id and no nonce twice, %d uses reserved" % (len(minted), MINT_KILLS, reserved))
 
 
 @unittest.skipUnless(may_trace(), "strace may not trace here: failing disks are not tried")

@@ -14,7 +14,9 @@ import unittest
 import fastcgi
 from coffer_harness import CofferTestCase
 from nginx_harness import ROOT, read_all
+from scoped_harness import ScopedTestCase
 
+OWN_VECTORS = ROOT / "Tests" / "Vectors" / "json"
 JSON_VECTORS = ROOT.parent / "shared" / "vectors" / "json"
 
 
@@ -29,27 +31,30 @@ def descriptors(pid):
 
 
 def json_cases():
-    """(name, bytes, expectation) of the project's own cases, wherever they lie."""
-    for folder in (ROOT / "Tests" / "Vectors" / "json", JSON_VECTORS):
-        path = folder / "project_cases.json"
-        if path.exists():
-            cases = json.loads(path.read_text())["cases"]
-            return [(case.get("name", str(number)), case_bytes(case), case["expect"]) for number, case in enumerate(cases)]
-    return []
+    """(name, bytes, whether every parser must refuse them) of the project's own cases, and of the published sets where they lie beside the project."""
+    cases = [(case["name"], case_bytes(case), False) for case in json.loads((OWN_VECTORS / "project_cases.json").read_text())["cases"]]
+    for name in ("jsontestsuite_parsing.json", "jsontestsuite_transform.json"):
+        if (JSON_VECTORS / name).exists():
+            published = json.loads((JSON_VECTORS / name).read_text())["cases"]
+            cases += [(case["name"], case_bytes(case), case.get("expect") == "reject") for case in published]
+    return cases
 
 
 def case_bytes(case):
     if "b64" in case:
         return base64.b64decode(case["b64"])
+    if "repeat" in case:
+        unit, tail = (base64.b64decode(case["repeat"][part]) for part in ("unit_b64", "tail_b64"))
+        return unit * case["repeat"]["count"] + tail
     if "parts" in case:
         return "".join(part["text"] * part.get("times", 1) if isinstance(part, dict) else part[0] * part[1] for part in case["parts"]).encode()
     return case["text"].encode("utf-8", "surrogatepass")
 
 
-class BodyTests(CofferTestCase):
-    def answered(self, body, target="/api/settings", method="PATCH"):
+class BodyTests(ScopedTestCase):
+    def answered(self, body, target="/api/settings", method="PATCH", headers=()):
         start = time.monotonic()
-        answer = self.ask(method, target, body)
+        answer = self.ask(method, target, body, headers)
         self.assertLess(answer.status, 500, body[:60])
         self.assertLess(time.monotonic() - start, 1, body[:60])
         return answer
@@ -57,13 +62,20 @@ class BodyTests(CofferTestCase):
     def test_json_cases(self):
         """T10: never a fault of the server, never long, never large."""
         cases = json_cases()
-        print("\n%d JSON cases" % len(cases))
+        print("\nT10 reached: %d of 416 JSON cases in both dialects" % len(cases))
+        agent = self.agent()
+        key = {"Authorization": "Bearer " + agent.key}
         pid = self.coffer.responder()
         before = memory(pid)
-        for name, data, _ in cases:
+        for name, data, is_broken in cases:
             with self.subTest(name):
                 self.answered(data)
-                self.answered(b'{"misc_settings_diff": {"case": ' + data + b"}}")
+                within = self.answered(b'{"misc_settings_diff": {"case": ' + data + b"}}")
+                self.answered(data, agent.path("json"), "PUT", key)
+                beside = self.answered(b'{"tags": [], "case": ' + data + b"}", agent.path("json"), "PUT", key)
+                if is_broken:
+                    self.assertEqual((within.status, beside.status), (422, 400))
+                    self.assertEqual(beside.json()["code"], "invalid_json")
         self.assertLess(memory(pid) - before, 64 << 20)
 
     def test_hostile_json(self):
