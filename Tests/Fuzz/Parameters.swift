@@ -5,6 +5,8 @@ private let router = Router(routes: [
   (methods: [.get, .put], pattern: "/api/settings/secrets"), (methods: [.get], pattern: "/api/settings/secrets/{name}"),
 ])
 
+private let prefix = PathPrefix(url: "https://example.org/api/")
+
 /// Parameters between zero bytes: refused, or a request that the router can judge.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
@@ -19,5 +21,9 @@ public func fuzzOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   if case .found(1, let parameters) = router.match(request.target, request.method) {
     precondition(parameters.count == 1 && !parameters[0].contains(UInt8(ascii: "/")), "a name with a slash")
   }
+  for parameter in request.target.queryParameters {
+    precondition(request.target.queryValue(parameter.name) != nil, "a parameter that is not found")
+  }
+  _ = prefix.removed(from: request.target)
   return 0
 }

@@ -1,12 +1,14 @@
 import Configuration
 
-/// A configuration file before the first 0xFF, variables behind each: refused in words that hold none of the bytes, or read the same again.
+/// A configuration file before the first 0xFF, variables behind each, with the common prefix or one of an agent server's: refused in words that hold none of the bytes, or read the same again.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   let parts = Array(UnsafeBufferPointer(start: start, count: count)).split(separator: 0xFF, omittingEmptySubsequences: false).map {
     Array($0)
   }
-  let environment = parts.dropFirst().map { Array("COFFER_".utf8) + $0 }
+  let environment = parts.dropFirst().map { part in
+    part.starts(with: "OH_".utf8) || part.starts(with: "SESSION_".utf8) ? part : Array("COFFER_".utf8) + part
+  }
   do {
     let read = try Configuration.load(arguments: ["--dir", "/d"], environment: environment, readFile: { _ in parts[0] })
     let again = try? Configuration.load(arguments: ["--dir", "/d"], environment: environment, readFile: { _ in parts[0] })
