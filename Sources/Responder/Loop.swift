@@ -125,7 +125,7 @@ internal import Threads
         // The listener stays readable: without a pause the loop would spin.
         shared.count(.exhaustion)
         stopListening()
-        acceptsAgainAt = shared.monotonicMilliseconds() + 100
+        acceptsAgainAt = Monotonic.milliseconds() + 100
         return
       }
     }
@@ -201,7 +201,7 @@ internal import Threads
         readElsewhere(connection, keepsConnection: keepsConnection)
       } else {
         hasPartial = true
-        connection.state.withLock { $0.partialSince = $0.partialSince ?? shared.monotonicMilliseconds() / 1000 }
+        connection.state.withLock { $0.partialSince = $0.partialSince ?? Monotonic.milliseconds() / 1000 }
       }
     case .whole(let keepsConnection):
       connection.state.withLock { $0.partialSince = nil }
@@ -250,7 +250,7 @@ internal import Threads
   private func readElsewhere(_ connection: Connection, keepsConnection: Bool) {
     guard shared.startsLongRead() else {
       hasPartial = true
-      connection.state.withLock { $0.partialSince = $0.partialSince ?? shared.monotonicMilliseconds() / 1000 }
+      connection.state.withLock { $0.partialSince = $0.partialSince ?? Monotonic.milliseconds() / 1000 }
       deferred.append(connection)
       return
     }
@@ -261,7 +261,7 @@ internal import Threads
     }
     connection.state.withLock {
       $0.isBusy = true
-      $0.partialSince = shared.monotonicMilliseconds() / 1000
+      $0.partialSince = Monotonic.milliseconds() / 1000
     }
     hasPartial = true
     let state = shared
@@ -294,7 +294,7 @@ internal import Threads
   // MARK: - Time
 
   private func sweep() {
-    let now = shared.monotonicMilliseconds()
+    let now = Monotonic.milliseconds()
     if shared.phase != .serving { drain() }
     if let time = acceptsAgainAt, now >= time {
       acceptsAgainAt = nil

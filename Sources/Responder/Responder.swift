@@ -32,8 +32,6 @@ final class ResponderState: Sendable {
   }
 
   func endLongRead() { longReads.subtract(1, ordering: .relaxed) }
-
-  func monotonicMilliseconds() -> Int64 { Monotonic.nanoseconds() / 1_000_000 }
 }
 
 /// The loops and their life. Knows nothing of secrets: requests go to the handlers it is given.
@@ -86,8 +84,8 @@ package final class Responder: Sendable {
   package func drain(limit: Int64) {
     shared.phase = .draining
     inboxes.forEach { $0.wake() }
-    let deadline = shared.monotonicMilliseconds() + limit * 1000
-    for end in ends where !end.wait(atMost: deadline - shared.monotonicMilliseconds()) {
+    let deadline = Monotonic.milliseconds() + limit * 1000
+    for end in ends where !end.wait(atMost: deadline - Monotonic.milliseconds()) {
       stop()
       return
     }

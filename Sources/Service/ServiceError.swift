@@ -90,7 +90,7 @@ package enum Obstacle: Sendable, Equatable {
 
   package var text: String {
     switch self {
-    case .keyHasEnded: "The key is revoked or has expired; make a new one."
+    case .keyHasEnded: "\(ErrorCode.keyEnded.message)"
     case .defaultTenant: "The default tenant cannot be deleted."
     case .auditDoesNotFit(let sequence): "Entry \(sequence) of the chain does not fit; nothing was cut."
     case .wireKeyOfEnvironment(let variable):

@@ -255,6 +255,20 @@ def may_trace():
     return subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
+@contextlib.contextmanager
+def traced(coffer, calls):
+    """The system calls of cofferd that have these names, while the body runs: lines, complete once it is over."""
+    path, lines = os.path.join(coffer.home, "calls"), []
+    words = ["strace", "-f", "-o", path, "-e", "trace=" + calls, "-p", str(coffer.responder())]
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as tracer:
+        try:
+            assert "attached" in tracer.stderr.readline()
+            yield lines
+        finally:
+            tracer.terminate()
+    lines += pathlib.Path(path).read_text(encoding="ascii", errors="replace").splitlines()
+
+
 class CofferTestCase(unittest.TestCase):
     """One running Coffer for the tests of a class, with the keys that init made."""
 

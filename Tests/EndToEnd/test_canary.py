@@ -7,14 +7,13 @@ import os
 import pathlib
 import signal
 import socket
-import subprocess
 import tempfile
 import time
 import unittest
 
 import canaries
 import fastcgi
-from coffer_harness import SECRET_KEY, SECRET_SETTINGS, Client, CofferTestCase, at, leaves, may_trace, secret_paths
+from coffer_harness import SECRET_KEY, SECRET_SETTINGS, Client, CofferTestCase, at, leaves, may_trace, secret_paths, traced
 from scoped_harness import ScopedTestCase
 
 KEYS = {"OH_SECRET_KEY": "canary-wire-key-0f3a9b77c1d24e58", "OH_SESSION_API_KEYS_0": "canary-session-key-7c1d24e5890f3a9b"}
@@ -177,15 +176,10 @@ class CanaryTests(CofferTestCase):
     @unittest.skipUnless(may_trace(), "strace may not trace here: whether a process is started is not looked at")
     def test_no_process_is_started(self):
         """T65: no program is run for a request, so that none inherits an environment or an open file."""
-        calls = os.path.join(self.coffer.home, "calls")
-        words = ["strace", "-f", "-o", calls, "-e", "trace=execve,execveat,fork,vfork,clone,clone3,fdatasync", "-p", str(self.coffer.responder())]
-        with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as tracer:
-            self.assertIn("attached", tracer.stderr.readline())
+        with traced(self.coffer, "execve,execveat,fork,vfork,clone,clone3,fdatasync") as seen:
             self.store()
             self.errors()
             self.looks()
-            tracer.terminate()
-        seen = pathlib.Path(calls).read_text(encoding="ascii", errors="replace").splitlines()
         # Something was seen: each write is synced.
         self.assertTrue(any("fdatasync(" in line for line in seen))
         started = [line for line in seen if any(call in line for call in ("exec", "fork(", "clone")) and "CLONE_THREAD" not in line]

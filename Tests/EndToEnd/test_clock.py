@@ -10,7 +10,7 @@ import tempfile
 import time
 import unittest
 
-from coffer_harness import SECRET_KEY, SECRET_SETTINGS, at, may_trace, secret_paths
+from coffer_harness import SECRET_KEY, SECRET_SETTINGS, at, may_trace, secret_paths, traced
 from scoped_harness import ScopedTestCase, seal, unseal
 
 LIBRARIES = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
@@ -117,13 +117,9 @@ class ClockTests(ScopedTestCase):
 
     @unittest.skipUnless(may_trace(), "strace may not trace here: how threads wait is not looked at")
     def test_no_thread_waits_by_the_clock(self):
-        calls = os.path.join(self.coffer.home, "calls")
-        words = ["strace", "-f", "-o", calls, "-e", "trace=futex", "-p", str(self.coffer.responder())]
-        with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as tracer:
-            self.assertIn("attached", tracer.stderr.readline())
+        with traced(self.coffer, "futex") as seen:
             time.sleep(2)
-            tracer.terminate()
-        waits = [line for line in pathlib.Path(calls).read_text(encoding="ascii", errors="replace").splitlines() if "tv_sec" in line]
+        waits = [line for line in seen if "tv_sec" in line]
         self.assertNotEqual(waits, [])
         self.assertEqual([line for line in waits if "CLOCK_REALTIME" in line], [])
 
